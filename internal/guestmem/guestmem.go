@@ -1,0 +1,192 @@
+// Package guestmem is the guest's RAM: anonymous memory of this process, arranged in
+// regions of guest-physical addresses, reached only through bounds-checked calls.
+//
+// It knows nothing of KVM or of devices. The guest writes this memory while we read
+// it, so a value that was checked must be copied out first and checked in the copy.
+package guestmem
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// PageSize is the granularity of regions.
+const PageSize = 4096
+
+// ErrBounds is wrapped by every error for an access outside RAM.
+var ErrBounds = errors.New("outside guest memory")
+
+// BoundsError is an access that RAM doesn't hold in one region.
+type BoundsError struct {
+	GPA, Len uint64
+}
+
+func (e *BoundsError) Error() string {
+	return fmt.Sprintf("guest memory: [%#x, +%#x) is %v", e.GPA, e.Len, ErrBounds)
+}
+
+// Unwrap gives ErrBounds.
+func (e *BoundsError) Unwrap() error { return ErrBounds }
+
+// Range is a span of guest-physical addresses.
+type Range struct {
+	Base, Size uint64
+}
+
+// End is the first address after the range.
+func (r Range) End() uint64 { return r.Base + r.Size }
+
+// Region is a range of RAM and the memory behind it. Bytes stays valid until Close.
+type Region struct {
+	Range
+	Bytes []byte
+}
+
+// Memory is the RAM of one guest. ReadAt, WriteAt and Slice may be called from any
+// goroutine; after Close they return an error that wraps os.ErrClosed.
+type Memory struct {
+	// mu is held for reading by each copy, so that Close can't unmap under it.
+	mu      sync.RWMutex
+	regions []Region
+	closed  bool
+}
+
+// New maps size bytes of RAM from guest-physical address 0, leaving the addresses of
+// hole free: what doesn't fit below the hole continues above it. Nothing is resident
+// until the guest or the loader touches it. size must be a positive multiple of
+// PageSize.
+func New(size uint64, hole Range) (_ *Memory, err error) {
+	if size == 0 || size%PageSize != 0 {
+		return nil, fmt.Errorf("guest memory: size %#x is not a positive multiple of %#x", size, PageSize)
+	}
+
+	m := &Memory{}
+
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+
+	low := min(size, hole.Base)
+	if err := m.add(Range{0, low}); err != nil {
+		return nil, err
+	}
+
+	if high := size - low; high > 0 {
+		if err := m.add(Range{hole.End(), high}); err != nil {
+			return nil, err
+		}
+	}
+
+	return m, nil
+}
+
+func (m *Memory) add(r Range) error {
+	// NORESERVE: a guest may be given more RAM than the host would promise now.
+	b, err := unix.Mmap(-1, 0, int(r.Size), unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	if err != nil {
+		return fmt.Errorf("guest memory: map %#x bytes: %w", r.Size, err)
+	}
+
+	m.regions = append(m.regions, Region{Range: r, Bytes: b})
+
+	// A core dump of the monitor should not hold the guests' secrets, nor their size.
+	return os.NewSyscallError("madvise", unix.Madvise(b, unix.MADV_DONTDUMP))
+}
+
+// Regions lists the RAM in ascending order of address. The caller must not use the
+// bytes after Close.
+func (m *Memory) Regions() []Region {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+
+	return slices.Clone(m.regions)
+}
+
+// Ranges lists the addresses of RAM in ascending order.
+func (m *Memory) Ranges() []Range {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+
+	out := make([]Range, len(m.regions))
+	for i, r := range m.regions {
+		out[i] = r.Range
+	}
+
+	return out
+}
+
+// Slice gives the n bytes of RAM at gpa themselves, not a copy. It is for devices and
+// loaders, which never outlive the machine: the slice is dead after Close.
+func (m *Memory) Slice(gpa, n uint64) ([]byte, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+
+	return m.slice(gpa, n)
+}
+
+func (m *Memory) slice(gpa, n uint64) ([]byte, error) {
+	if m.closed {
+		return nil, fmt.Errorf("guest memory: %w", os.ErrClosed)
+	}
+
+	for i := range m.regions {
+		r := &m.regions[i]
+		// Written so that no sum can overflow, whatever the guest chose.
+		if gpa >= r.Base && gpa-r.Base <= r.Size && n <= r.Size-(gpa-r.Base) {
+			off := gpa - r.Base
+			return r.Bytes[off : off+n : off+n], nil
+		}
+	}
+
+	return nil, &BoundsError{GPA: gpa, Len: n}
+}
+
+// ReadAt copies RAM at guest-physical address gpa into p: all of it or none.
+func (m *Memory) ReadAt(p []byte, gpa int64) (int, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+
+	b, err := m.slice(uint64(gpa), uint64(len(p)))
+	if err != nil {
+		return 0, err
+	}
+
+	return copy(p, b), nil
+}
+
+// WriteAt copies p into RAM at guest-physical address gpa: all of it or none.
+func (m *Memory) WriteAt(p []byte, gpa int64) (int, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+
+	b, err := m.slice(uint64(gpa), uint64(len(p)))
+	if err != nil {
+		return 0, err
+	}
+
+	return copy(b, p), nil
+}
+
+// Close unmaps the RAM. The machine must no longer run. It is idempotent.
+func (m *Memory) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+
+	var errs []error
+
+	for _, r := range m.regions {
+		errs = append(errs, os.NewSyscallError("munmap", unix.Munmap(r.Bytes)))
+	}
+
+	m.regions, m.closed = nil, true
+
+	return errors.Join(errs...)
+}

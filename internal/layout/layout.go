@@ -1,0 +1,67 @@
+// Package layout is the one place that says where things are in a guest: every
+// guest-physical address, I/O port and interrupt line that the monitor chooses.
+//
+// It holds numbers only. It must not import anything, so that every other package
+// can import it, and a test proves that no two ranges overlap.
+package layout
+
+// Low memory. The first megabyte follows the PC: conventional memory up to the
+// extended BIOS data area, then the legacy hole in which the kernel looks for the
+// ACPI root pointer.
+const (
+	GDT       = 0x0000_0500 // boot GDT, one page at most
+	StartInfo = 0x0000_6000 // PVH start_info, module list, memory map
+	ZeroPage  = 0x0000_7000 // Linux boot_params
+	PageTable = 0x0000_9000 // pool of boot page tables
+	Cmdline   = 0x0002_0000 // kernel command line, NUL-terminated
+	EBDA      = 0x0009_fc00 // end of conventional memory
+	ACPI      = 0x000e_0000 // RSDP and tables: the BIOS read-only area
+	HighRAM   = 0x0010_0000 // RAM above the first megabyte; kernels load here
+
+	PageTableSize = Cmdline - PageTable
+	CmdlineSize   = 0x1_0000
+	ACPISize      = HighRAM - ACPI
+)
+
+// The hole below 4 GiB. RAM that doesn't fit below HoleStart continues at HoleEnd.
+const (
+	HoleStart = 0xc000_0000
+	HoleEnd   = 0x1_0000_0000
+
+	MMIO     = 0xd000_0000 // device windows that we place
+	MMIOSize = 0x1000_0000
+
+	IOAPIC      = 0xfec0_0000
+	LAPIC       = 0xfee0_0000
+	IdentityMap = 0xfffb_c000 // KVM_SET_IDENTITY_MAP_ADDR, one page
+	TSS         = 0xfffb_d000 // KVM_SET_TSS_ADDR, three pages
+)
+
+// I/O ports of the board.
+const (
+	PortI8042Data = 0x60
+	PortSystem    = 0x61 // PIT gate; in the kernel
+	PortI8042     = 0x64
+	PortCMOS      = 0x70
+	PortPost      = 0x80
+	PortCOM1      = 0x3f8
+	PortReset     = 0xcf9
+	PortPM        = 0x600 // ACPI fixed hardware: see the offsets below
+	PortPMSize    = 0x10
+)
+
+// Registers of the ACPI fixed hardware, as offsets from PortPM.
+const (
+	PM1Event   = 0x0 // status and enable, two bytes each
+	PM1Control = 0x4
+	PMTimer    = 0x8
+)
+
+// Interrupt lines (GSIs). With the in-kernel chips, GSI 0 to 15 are the ISA lines
+// and reach both the PIC and the I/O APIC.
+const (
+	IRQCOM1 = 4
+	IRQRTC  = 8
+	IRQSCI  = 9
+	GSIMax  = 24
+)
