@@ -20,12 +20,13 @@
 // whatever it does in between is wholly old or wholly new, over all slots.
 //
 //	sec := w.Enter()
-//	handle.In(sec)(srv, req)
-//	w.Leave()
+//	defer w.Leave() // deferred where what runs inside may panic
 //
-// Sections must not block: nothing waits for the view of a worker that is in one, but
-// Apply does wait to say that everyone has moved on. Code that runs in no section
-// uses Slot.Get, which reads the default domain: each call is wholly old or new.
+//	handle.In(sec)(srv, req)
+//
+// Sections must not block: no worker waits for another, but Apply does wait until the
+// last one has moved on. Code that runs in no section uses Slot.Get, which reads the
+// default domain: each call is wholly old or new, and Apply does not wait for it.
 //
 // # Patches
 //

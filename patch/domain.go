@@ -10,7 +10,8 @@ import (
 )
 
 // Domain is a set of workers that see the same bindings. Make one with NewDomain, or
-// use Default. All methods may be called from any goroutine.
+// use Default: the zero Domain has no place in the order in which transitions lock.
+// All methods may be called from any goroutine.
 type Domain struct {
 	view atomic.Pointer[view] // what sections take when they begin
 	name string
@@ -43,8 +44,9 @@ func (d *Domain) Applied() []*Patch {
 	return slices.Clone(d.applied)
 }
 
-// Generation tells views apart: it changes with every Apply and Revert, and is 0
-// while the domain has its first view.
+// Generation tells views apart: Apply gives the domain a number that no view had
+// before, Revert gives it back the one it had, and 0 is a domain without patches. Equal
+// numbers mean equal bindings; a greater one isn't always a later one.
 func (d *Domain) Generation() uint64 {
 	if v := d.view.Load(); v != nil {
 		return v.gen
@@ -75,8 +77,9 @@ func (d *Domain) snapshot() []*Worker {
 // Worker runs sections. Enter and Leave are for one goroutine at a time; the rest may
 // be called from any.
 type Worker struct {
-	// boundaries counts the section boundaries passed; it is odd inside a section.
-	// It has a cache line of its own: each worker writes it all the time.
+	// boundaries counts the section boundaries passed, so that its bit inside says
+	// what its name says; the bit closed is the worker's end. It has a cache line of
+	// its own: each worker writes it all the time.
 	_          [64]byte
 	boundaries atomic.Uint64
 	_          [56]byte
@@ -88,31 +91,61 @@ type Worker struct {
 // Name is the name the worker was registered with.
 func (w *Worker) Name() string { return w.name }
 
-// Enter begins a section and takes the domain's view for it. It never waits. Entering
-// twice without leaving is a programming error, and panics.
+// The two bits of Worker.boundaries that aren't just a count.
+const (
+	inside = 1
+	closed = 1 << 63
+)
+
+// Enter begins a section and takes the domain's view for it. It never waits. What may
+// panic, or end its goroutine, inside the section needs a deferred Leave: a section that
+// is never left makes every later transition of the domain time out, and the worker's
+// next Enter panic.
 //
-// The order matters: the worker says that it is inside before it loads the view, so
-// that a transition which published a new view and then finds the worker outside
-// knows that it will load the new one. Go's atomics are sequentially consistent,
-// which is just what this needs.
+// Entering a section inside a section and entering after Close are programming errors,
+// and panic; the section under way goes on as it was. Two goroutines that use one worker
+// at once panic too, where they are caught at it.
 func (w *Worker) Enter() Section {
-	if w.boundaries.Add(1)&1 == 0 {
-		panic("patch: worker " + w.name + " enters a section inside a section")
+	// The order matters: the worker says that it is inside before it loads the view, so
+	// that a transition which published a new view and then finds the worker outside
+	// knows that it will load the new one. Go's atomics are sequentially consistent,
+	// which is just what this needs.
+	n := w.boundaries.Load()
+	if n&(closed|inside) != 0 || w.boundaries.Add(1) != n+1 {
+		panic(misuse{w, "Enter", n})
 	}
 
 	return Section{w.domain.view.Load()}
 }
 
-// Leave ends the section.
+// Leave ends the section. Leaving without having entered is a programming error, and
+// panics.
 func (w *Worker) Leave() {
-	if w.boundaries.Add(1)&1 != 0 {
-		panic("patch: worker " + w.name + " leaves a section it isn't in")
+	n := w.boundaries.Load()
+	if n&(closed|inside) != inside || w.boundaries.Add(1) != n+1 {
+		panic(misuse{w, "Leave", n})
 	}
 }
 
-// Close takes the worker out of its domain. It must not be inside a section. Close is
-// idempotent.
+// Close takes the worker out of its domain: no transition waits for it any more, and
+// Enter panics. It is idempotent. Closing inside a section is a programming error and
+// panics, since a transition would then end while that section still runs.
 func (w *Worker) Close() {
+	for {
+		n := w.boundaries.Load()
+		if n&closed != 0 {
+			return
+		}
+
+		if n&inside != 0 {
+			panic(misuse{w, "Close", n})
+		}
+
+		if w.boundaries.CompareAndSwap(n, n|closed) {
+			break
+		}
+	}
+
 	d := w.domain
 
 	d.mu.Lock()
@@ -123,37 +156,55 @@ func (w *Worker) Close() {
 	}
 }
 
-// passed waits until the worker has passed a section boundary since the call, or is
-// outside any section, and says how long that took. done ends the wait early.
-func (w *Worker) passed(done <-chan struct{}) (time.Duration, bool) {
-	seen := w.boundaries.Load()
-	if seen&1 == 0 {
-		return 0, true
+// misuse is what a worker panics with: the boundaries that the method found tell the
+// reason. It is made into text only when needed, so that Enter and Leave stay small
+// enough to be inlined.
+type misuse struct {
+	w      *Worker
+	method string
+	found  uint64
+}
+
+func (m misuse) Error() string {
+	why := "outside a section"
+
+	switch busy := m.found&inside != 0; {
+	case m.found&closed != 0:
+		why = "after Close"
+	case busy == (m.method == "Leave"): // as it should be, and then another wrote it
+		why = "by two goroutines at once"
+	case busy:
+		why = "inside a section"
+	}
+
+	return fmt.Sprintf("patch: %s of worker %q of domain %q %s", m.method, m.w.name, m.w.domain.name, why)
+}
+
+// passed waits until the worker has passed a section boundary since its count was seen,
+// or was outside any section then. done ends the wait early.
+func (w *Worker) passed(seen uint64, done <-chan struct{}) bool {
+	if seen&(closed|inside) != inside {
+		return true
 	}
 
 	// A section lasts microseconds: look again soon, and less and less often.
-	start := time.Now()
-	for nap := time.Duration(0); ; {
-		if w.boundaries.Load() != seen {
-			return time.Since(start), true
-		}
-
+	for looks, nap := 0, 10*time.Microsecond; w.boundaries.Load() == seen; looks++ {
 		select {
 		case <-done:
-			return time.Since(start), false
+			return false
 		default:
 		}
 
-		switch {
-		case nap > 0:
-			time.Sleep(nap)
-			nap = min(2*nap, time.Millisecond)
-		case time.Since(start) > 20*time.Microsecond:
-			nap = 10 * time.Microsecond
-		default:
+		if looks < 100 {
 			runtime.Gosched()
+			continue
 		}
+
+		time.Sleep(nap)
+		nap = min(2*nap, time.Millisecond)
 	}
+
+	return true
 }
 
 // lock is a mutex that can be waited for with a deadline. The zero lock is free.
@@ -162,12 +213,13 @@ type lock struct {
 	ch   chan struct{}
 }
 
+// acquire takes the lock, unless done comes first, or came before.
 func (l *lock) acquire(done <-chan struct{}) bool {
 	l.once.Do(func() { l.ch = make(chan struct{}, 1) })
 
 	select {
-	case l.ch <- struct{}{}:
-		return true
+	case <-done:
+		return false
 	default:
 	}
 

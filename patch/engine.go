@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -11,17 +12,19 @@ import (
 
 // Options configures an Engine. The zero value is a good default.
 type Options struct {
-	// Logger gets one record per transition. nil is silent.
+	// Logger gets one record per transition, when all is done. nil is silent.
 	Logger *slog.Logger
 
 	// Timeout bounds a transition whose context has no deadline, from the call on,
-	// waiting for another transition included. 0 means 10 seconds.
+	// waiting for another transition included. 0 or less means 10 seconds.
 	Timeout time.Duration
 }
 
-// Engine applies and reverts patches. All methods may be called from any goroutine;
-// transitions of one domain run one after the other. Many engines may serve the same
-// domains: what is applied is the domain's state, not the engine's.
+// Engine applies and reverts patches. Make one with NewEngine. All methods may be called
+// from any goroutine that is in no section of the domains they change: such a section
+// can't end while its own goroutine waits for that. Transitions of one domain run one
+// after the other. Many engines may serve the same domains: what is applied is the
+// domain's state, not the engine's.
 type Engine struct {
 	log     *slog.Logger
 	timeout time.Duration
@@ -43,12 +46,14 @@ func NewEngine(o Options) *Engine {
 // Target says where a transition happens. Make it with On.
 type Target struct{ domains []*Domain }
 
-// On targets domains, in this order; a domain named twice counts once.
+// On targets domains, in this order; a domain named twice counts once. A nil one makes
+// every transition of the target fail: it is somebody's mistake, and to patch just the
+// others would hide it.
 func On(domains ...*Domain) Target {
 	t := Target{}
 
 	for _, d := range domains {
-		if d != nil && !slices.Contains(t.domains, d) {
+		if !slices.Contains(t.domains, d) {
 			t.domains = append(t.domains, d)
 		}
 	}
@@ -59,12 +64,14 @@ func On(domains ...*Domain) Target {
 // Apply binds the patch's functions in every domain of the target. Each domain takes
 // the new view with one pointer store, so that each section is wholly old or wholly
 // new; then Apply waits until every worker has passed a section boundary. No worker
-// ever waits.
+// ever waits. When Apply returns no section runs with the view before; of calls through
+// Slot.Get it knows nothing, and one that began before may still run.
 //
-// An error means that every domain of the target is as it was: it is a *StateError
-// when the patch is applied there already, a *TimeoutError when the context, or the
-// engine's Timeout, ended first. In the second case some sections may have run with
-// the patch before it was taken back.
+// An error means that every domain of the target has the bindings it had. It is, or
+// joins, one *StateError per domain where the patch is applied already; or it is a
+// *TimeoutError, when the context, or the engine's Timeout, ended first. In that case
+// some sections may have run with the patch before it was taken back, and may still do
+// so when Apply returns, until they end.
 func (e *Engine) Apply(ctx context.Context, p *Patch, on Target) (Report, error) {
 	return e.transition(ctx, "apply", p, on, func(d *Domain) (*view, []*Patch, error) {
 		if slices.Contains(d.applied, p) {
@@ -104,16 +111,22 @@ type change struct {
 }
 
 func (e *Engine) transition(ctx context.Context, op string, p *Patch, on Target, next plan) (r Report, err error) {
-	r = Report{Op: op, Patch: p.name}
+	r = Report{Op: op}
 
 	start := time.Now()
 
-	defer func() {
+	defer func(ctx context.Context) { // the caller's, which hasn't ended when ours has
 		r.Took = time.Since(start)
 		e.record(ctx, r, err)
-	}()
+	}(ctx)
 
-	if len(on.domains) == 0 {
+	if p == nil || len(p.bindings) == 0 {
+		return r, fmt.Errorf("patch: %s: %w: one that New didn't make", op, ErrInvalid)
+	}
+
+	r.Patch = p.name
+
+	if len(on.domains) == 0 || slices.Contains(on.domains, nil) {
 		return r, &StateError{Op: op, Patch: p.name, Err: ErrNoDomain}
 	}
 
@@ -145,7 +158,7 @@ func (e *Engine) transition(ctx context.Context, op string, p *Patch, on Target,
 
 	r.Swap = time.Since(swap)
 
-	if err := r.settle(ctx, changes); err != nil {
+	if err := r.settle(ctx, swap, changes); err != nil {
 		for _, c := range changes {
 			c.domain.view.Store(c.old)
 		}
@@ -206,16 +219,36 @@ func (t Target) plan(next plan) ([]change, error) {
 	return changes, errors.Join(errs...)
 }
 
-// settle waits until every worker of the changed domains has passed a boundary.
-func (r *Report) settle(ctx context.Context, changes []change) error {
+// settle waits until every worker of the changed domains has passed a boundary since the
+// views were stored. It looks at all of them before it waits for the first, so that the
+// whole takes as long as the longest section, not as all of them together.
+func (r *Report) settle(ctx context.Context, swap time.Time, changes []change) error {
+	type sighting struct {
+		worker *Worker
+		seen   uint64
+	}
+
+	var sightings []sighting
+
 	for _, c := range changes {
 		for _, w := range c.domain.snapshot() {
-			waited, ok := w.passed(ctx.Done())
-			r.Workers = append(r.Workers, WorkerReport{Domain: c.domain.name, Worker: w.name, Waited: waited})
+			sightings = append(sightings, sighting{w, w.boundaries.Load()})
+		}
+	}
 
-			if !ok {
-				return &TimeoutError{Op: r.Op, Patch: r.Patch, Domain: c.domain.name, Worker: w.name, Err: ctx.Err()}
-			}
+	for _, s := range sightings {
+		w := s.worker
+		ok := w.passed(s.seen, ctx.Done())
+
+		var waited time.Duration
+		if s.seen&inside != 0 {
+			waited = time.Since(swap)
+		}
+
+		r.Workers = append(r.Workers, WorkerReport{Domain: w.domain.name, Worker: w.name, Waited: waited})
+
+		if !ok {
+			return &TimeoutError{Op: r.Op, Patch: r.Patch, Domain: w.domain.name, Worker: w.name, Err: ctx.Err()}
 		}
 	}
 

@@ -13,14 +13,16 @@ type Patch struct {
 	bindings []Binding
 }
 
-// Func binds a slot to a Go function of this process. The compiler holds that the
+// Func binds a slot to a Go function of this process: a plain one, a method expression,
+// or a closure, which then lives as long as the patch does. The compiler holds that the
 // function's type is the slot's.
 func Func[F any](s *Slot[F], fn F) Binding {
 	return Binding{name: s.name, id: s.id, fn: funcPointer(fn)}
 }
 
 // New makes a patch. The error, an ErrInvalid, says what is wrong with it: no name,
-// no bindings, a nil function, or two bindings for one slot.
+// no bindings, a nil function, two bindings for one slot, or one for a slot that NewSlot
+// didn't make.
 func New(name string, bindings ...Binding) (*Patch, error) {
 	invalid := func(format string, a ...any) error {
 		return fmt.Errorf("patch %q: %w: %s", name, ErrInvalid, fmt.Sprintf(format, a...))
@@ -41,7 +43,7 @@ func New(name string, bindings ...Binding) (*Patch, error) {
 	for _, b := range bindings {
 		switch {
 		case b.name == "":
-			errs = append(errs, invalid("a binding that Func didn't make"))
+			errs = append(errs, invalid("a binding for no declared slot"))
 		case b.fn == nil:
 			errs = append(errs, invalid("slot %s is bound to a nil function", b.name))
 		case seen[b.id]:

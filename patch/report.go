@@ -18,13 +18,15 @@ type Report struct {
 	// Took is the whole call, planning and waiting included.
 	Took time.Duration
 
-	// Workers has one entry for every worker of every domain.
+	// Workers has one entry for every worker of every domain; after a *TimeoutError,
+	// the one that was in the way is the last.
 	Workers []WorkerReport
 }
 
-// WorkerReport says how long the transition waited for one worker. The worker itself
-// waited for nothing. It is 0 for one that was in no section, and an upper bound for
-// others: the wait for those before it in the list counts.
+// WorkerReport says how long after the swap the transition knew that a worker had passed
+// a section boundary. The worker itself waited for nothing. It is 0 for one that was in
+// no section, and an upper bound for others: the wait for those before it in the list
+// counts.
 type WorkerReport struct {
 	Domain, Worker string
 	Waited         time.Duration
@@ -65,15 +67,15 @@ func (e *StateError) Error() string {
 func (e *StateError) Unwrap() error { return e.Err }
 
 // TimeoutError is a transition that was given up: the context ended while it waited
-// for a worker, or, where Worker is empty, for another transition. Every domain has
-// its previous bindings.
+// for a worker, or, where Worker is empty, before its turn on the domain came. Every
+// domain has its previous bindings.
 type TimeoutError struct {
 	Op, Patch, Domain, Worker string
-	Err                       error // what the context says
+	Err                       error // what the context says: canceled or deadline exceeded
 }
 
 func (e *TimeoutError) Error() string {
-	what := "another transition"
+	what := "its turn"
 	if e.Worker != "" {
 		what = fmt.Sprintf("worker %q, which is still in a section", e.Worker)
 	}

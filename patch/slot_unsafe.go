@@ -7,8 +7,9 @@ import (
 
 // view is an immutable table of bindings: by slot id a pointer to the function's
 // closure object, which is all that a Go function value is. nil, like an id past the
-// end, means the slot's declared implementation; a nil view has no binding at all, so
-// that a domain that was never patched pays for one comparison only.
+// end (a slot declared after the view was made), means the slot's declared
+// implementation; a nil view has no binding at all, so that a domain that was never
+// patched pays for one comparison only.
 type view struct {
 	gen  uint64
 	fns  []unsafe.Pointer

@@ -14,12 +14,14 @@ const (
 	ZeroPage  = 0x0000_7000 // Linux boot_params
 	PageTable = 0x0000_9000 // pool of boot page tables
 	Cmdline   = 0x0002_0000 // kernel command line, NUL-terminated
+	TaskState = 0x0003_0000 // task state of ring-3 guests, with their port permissions
 	EBDA      = 0x0009_fc00 // end of conventional memory
 	ACPI      = 0x000e_0000 // RSDP and tables: the BIOS read-only area
 	HighRAM   = 0x0010_0000 // RAM above the first megabyte; kernels load here
 
 	PageTableSize = Cmdline - PageTable
-	CmdlineSize   = 0x1_0000
+	CmdlineSize   = TaskState - Cmdline
+	TaskStateSize = 0x3000
 	ACPISize      = HighRAM - ACPI
 )
 

@@ -1,0 +1,88 @@
+// Package board is the small fixed hardware of a PC that isn't worth a device of its
+// own: the ACPI power management registers, the two ports that reset the machine, and
+// the diagnostics port.
+//
+// It claims its ports always; a guest finds the first two kinds through the FADT.
+package board
+
+import (
+	"errors"
+	"time"
+
+	"github.com/vgraft/vgraft/internal/device"
+	"github.com/vgraft/vgraft/internal/layout"
+	"github.com/vgraft/vgraft/patch"
+)
+
+// Board is the fixed hardware of one machine. Make it with New.
+type Board struct {
+	pm       powerManagement
+	reset    resetControl
+	keyboard keyboard
+	post     post
+}
+
+// New makes the board. now is a monotonic clock that the guest's power management timer
+// follows; nil is the host's, from now on. It must not block, and may be called from
+// several goroutines.
+func New(now func() time.Duration) *Board {
+	if now == nil {
+		start := time.Now()
+		now = func() time.Duration { return time.Since(start) }
+	}
+
+	return &Board{pm: powerManagement{now: now}}
+}
+
+// Attach claims the ports and the SCI line.
+func (b *Board) Attach(p device.Platform) error {
+	sci, err := p.IRQ(layout.IRQSCI)
+	if err != nil {
+		return err
+	}
+
+	b.pm.attach(p, sci)
+	b.reset.stop = p.Stop
+	b.keyboard.stop = p.Stop
+
+	return errors.Join(
+		p.PIO("acpi-pm", layout.PortPM, layout.PortPMSize, &b.pm),
+		p.PIO("reset", layout.PortReset, 1, &b.reset),
+		p.PIO("i8042", layout.PortI8042, 1, &b.keyboard),
+		p.PIO("post", layout.PortPost, 1, &b.post),
+	)
+}
+
+// PowerButton presses the power button: the guest gets an ACPI event, and most shut
+// down. It may be called from any goroutine outside a section, once attached.
+func (b *Board) PowerButton() {
+	w := b.pm.domain.NewWorker("power button")
+	defer w.Close()
+
+	s := w.Enter()
+	defer w.Leave()
+
+	press.In(s)(&b.pm)
+}
+
+// Everything that the guest, or the power button, can make run.
+var (
+	pmRead     = patch.NewSlot("vmm/pm.read", (*powerManagement).read)
+	pmWrite    = patch.NewSlot("vmm/pm.write", (*powerManagement).write)
+	press      = patch.NewSlot("vmm/pm.press", (*powerManagement).press)
+	resetRead  = patch.NewSlot("vmm/reset.read", (*resetControl).read)
+	resetWrite = patch.NewSlot("vmm/reset.write", (*resetControl).write)
+	i8042Read  = patch.NewSlot("vmm/i8042.read", (*keyboard).read)
+	i8042Write = patch.NewSlot("vmm/i8042.write", (*keyboard).write)
+	postRead   = patch.NewSlot("vmm/post.read", (*post).read)
+	postWrite  = patch.NewSlot("vmm/post.write", (*post).write)
+)
+
+func (h *powerManagement) Read(s patch.Section, off uint64, p []byte)  { pmRead.In(s)(h, s, off, p) }
+func (h *powerManagement) Write(s patch.Section, off uint64, p []byte) { pmWrite.In(s)(h, s, off, p) }
+func (h *resetControl) Read(s patch.Section, off uint64, p []byte)     { resetRead.In(s)(h, s, off, p) }
+func (h *resetControl) Write(s patch.Section, off uint64, p []byte)    { resetWrite.In(s)(h, s, off, p) }
+func (h *keyboard) Read(s patch.Section, off uint64, p []byte)         { i8042Read.In(s)(h, s, off, p) }
+func (h *keyboard) Write(s patch.Section, off uint64, p []byte)        { i8042Write.In(s)(h, s, off, p) }
+func (h *post) Read(s patch.Section, off uint64, p []byte)             { postRead.In(s)(h, s, off, p) }
+func (h *post) Write(s patch.Section, off uint64, p []byte)            { postWrite.In(s)(h, s, off, p) }

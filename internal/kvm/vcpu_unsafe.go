@@ -1,0 +1,153 @@
+package kvm
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/bobuhiro11/gokvm/kvm"
+	"golang.org/x/sys/unix"
+)
+
+// ErrInterrupted is what Run gives when it was broken off, by Interrupt or by a
+// signal, rather than by the guest.
+var ErrInterrupted = errors.New("KVM_RUN interrupted")
+
+// VCPU is a virtual processor.
+type VCPU struct {
+	*file
+	area []byte // shared with the kernel: struct kvm_run, then data of PIO exits
+	run  *kvm.RunData
+}
+
+// CreateVCPU makes a vCPU. On amd64 the id is its APIC id.
+func (vm *VM) CreateVCPU(id int) (*VCPU, error) {
+	fd, err := vm.call("KVM_CREATE_VCPU", kvm.IIO(nrCreateVCPU), uintptr(id))
+	if err != nil {
+		return nil, err
+	}
+
+	if vm.runSize < int(unsafe.Sizeof(kvm.RunData{})) {
+		_ = unix.Close(int(fd))
+		return nil, fmt.Errorf("kvm_run is only %d bytes", vm.runSize)
+	}
+
+	area, err := unix.Mmap(int(fd), 0, vm.runSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		_ = unix.Close(int(fd))
+		return nil, os.NewSyscallError("mmap", err)
+	}
+
+	return &VCPU{file: newFile(fd), area: area, run: (*kvm.RunData)(unsafe.Pointer(unsafe.SliceData(area)))}, nil
+}
+
+// Close unmaps the shared area and closes the vCPU. The thread that runs it must have
+// ended. It is idempotent.
+func (c *VCPU) Close() error {
+	if c.area == nil {
+		return nil
+	}
+
+	err := os.NewSyscallError("munmap", unix.Munmap(c.area))
+	c.area, c.run = nil, nil
+
+	return errors.Join(err, c.file.Close())
+}
+
+// Run enters the guest and gives the reason why it came out. Only the vCPU's own
+// thread calls it. It gives ErrInterrupted, itself and never wrapped, when there is no
+// such reason: look at what you were interrupted for, and run again.
+func (c *VCPU) Run() (Reason, error) {
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(c.fd.Load()), runOp, 0)
+
+	switch errno {
+	case 0:
+		return Reason(c.run.ExitReason), nil
+	case unix.EINTR, unix.EAGAIN:
+		return 0, ErrInterrupted
+	}
+
+	return 0, &Error{"KVM_RUN", errno}
+}
+
+var runOp = kvm.IIO(nrRun)
+
+// immediate is the word that holds request_interrupt_window, which we never set, and
+// immediate_exit. The kernel reads it as it enters the guest.
+func (c *VCPU) immediate() *uint32 { return (*uint32)(unsafe.Pointer(c.run)) }
+
+// Interrupt makes the next, or with a signal to its thread the present, Run end at
+// once, until Continue is called. Any goroutine, but not after Close.
+func (c *VCPU) Interrupt() { atomic.StoreUint32(c.immediate(), 1<<8) }
+
+// Continue undoes Interrupt. Only the vCPU's own thread.
+func (c *VCPU) Continue() { atomic.StoreUint32(c.immediate(), 0) }
+
+// PIO is a port access that the guest waits for: Count times Size bytes in Data, one
+// after the other, to be read or written in order. Data is shared with the kernel.
+type PIO struct {
+	Port  uint16
+	Size  int
+	Write bool // by the guest
+	Data  []byte
+}
+
+// PIO decodes an ExitIO. A nonsensical record, which no kernel gives, has no Data.
+func (c *VCPU) PIO() PIO {
+	dir, size, port, count, off := c.run.IO()
+	p := PIO{Port: uint16(port), Size: int(size), Write: dir == kvm.EXITIOOUT}
+
+	if n := size * count; size != 0 && off <= uint64(len(c.area)) && n <= uint64(len(c.area))-off {
+		p.Data = c.area[off : off+n : off+n]
+	}
+
+	return p
+}
+
+// MMIO is an access to a guest-physical address where there is no RAM. Data is shared
+// with the kernel: fill it for a read.
+type MMIO struct {
+	GPA   uint64
+	Write bool // by the guest
+	Data  []byte
+}
+
+// mmioExit is the part of struct kvm_run that describes an ExitMMIO.
+type mmioExit struct {
+	gpa   uint64
+	data  [8]byte
+	n     uint32
+	write uint8
+}
+
+// MMIO decodes an ExitMMIO.
+func (c *VCPU) MMIO() MMIO {
+	e := (*mmioExit)(unsafe.Pointer(&c.run.Data))
+
+	return MMIO{GPA: e.gpa, Write: e.write != 0, Data: e.data[:min(e.n, 8):8]}
+}
+
+// InternalError decodes an ExitInternalError: why KVM gave up, and the data it has to
+// say, such as the bytes of the instruction that it couldn't emulate.
+func (c *VCPU) InternalError() (suberror uint32, data []uint64) {
+	head := c.run.Data[0]
+	n := min(head>>32, uint64(len(c.run.Data)-1))
+
+	return uint32(head), append([]uint64(nil), c.run.Data[1:1+n]...)
+}
+
+// SystemEvent is the type of an ExitSystemEvent, and for ExitFailEntry the hardware's
+// reason: the first word of the exit's data.
+func (c *VCPU) SystemEvent() uint64 { return c.run.Data[0] }
+
+// Thread is the identity of the calling thread, for Kick.
+func Thread() int {
+	return unix.Gettid()
+}
+
+// Kick sends the signal to a thread of this process.
+func Kick(tid int, sig unix.Signal) error {
+	return os.NewSyscallError("tgkill", unix.Tgkill(os.Getpid(), tid, sig))
+}

@@ -1,0 +1,97 @@
+package nest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// apt takes packages from the archive this machine is configured for.
+type apt struct{}
+
+func (apt) newest(ctx context.Context, meta string) (pkg, version string, err error) {
+	out, err := tool(ctx, "", "apt-cache", "apt", "depends", meta)
+	if err != nil {
+		return "", "", err
+	}
+	if pkg = dependency(out); pkg == "" {
+		return "", "", fmt.Errorf("%s is not in apt's package lists", meta)
+	}
+	out, err = tool(ctx, "", "apt-cache", "apt", "show", "--no-all-versions", pkg)
+	if err != nil {
+		return "", "", err
+	}
+	for line := range strings.Lines(out) {
+		if v, ok := strings.CutPrefix(line, "Version:"); ok {
+			return pkg, strings.TrimSpace(v), nil
+		}
+	}
+	return "", "", fmt.Errorf("%s has no version in apt's package lists", pkg)
+}
+
+// dependency reads the kernel package from apt-cache's answer:
+//
+//	linux-image-amd64
+//	  Depends: linux-image-6.1.0-1-amd64
+func dependency(out string) string {
+	for line := range strings.Lines(out) {
+		if dep, ok := strings.CutPrefix(strings.TrimSpace(line), "Depends:"); ok {
+			if name := strings.Fields(dep); len(name) > 0 && strings.HasPrefix(name[0], "linux-image-") {
+				return name[0]
+			}
+		}
+	}
+	return ""
+}
+
+func (apt) fetch(ctx context.Context, pkg, version, dir string) error {
+	debs, err := os.MkdirTemp(filepath.Dir(dir), "deb-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(debs)
+	if _, err := tool(ctx, debs, "apt-get", "apt", "-qq", "download", pkg+"="+version); err != nil {
+		return err
+	}
+	found, err := filepath.Glob(filepath.Join(debs, "*.deb"))
+	if err != nil || len(found) != 1 {
+		return fmt.Errorf("apt-get download left %d packages, want 1", len(found))
+	}
+	_, err = tool(ctx, "", "dpkg-deb", "dpkg", "-x", found[0], dir)
+	return err
+}
+
+func (apt) refresh(ctx context.Context) error {
+	if os.Geteuid() != 0 {
+		return errors.New("apt's package lists can only be updated by root")
+	}
+	_, err := tool(ctx, "", "apt-get", "apt", "-qq", "update")
+	return err
+}
+
+// tool runs a program of the host system to its end. The error has what the
+// program said.
+func tool(ctx context.Context, dir, name, pkg string, args ...string) (string, error) {
+	path, err := lookTool(name, pkg)
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		said := strings.TrimSpace(stderr.String())
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, said)
+	}
+	return stdout.String(), nil
+}

@@ -1,0 +1,69 @@
+// Command nest runs a command under a full, emulated KVM host whose files are
+// this machine's; see package nest.
+//
+//	nest [-c cpus] [-m MiB] [-t duration] [--] CMD ARG...
+//
+// Its exit code is the command's own; 125 says that nest itself failed. It
+// serves as go test's -exec program, which boots once for a whole package:
+//
+//	go build -o nest ./internal/nest/cmd/nest
+//	go test -exec "$PWD/nest --" ./vmm
+//	go test -exec "go run github.com/vgraft/vgraft/internal/nest/cmd/nest" ./vmm
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vgraft/vgraft/internal/nest"
+)
+
+// exitFailure is what env(1) and timeout(1) return for their own failures.
+const exitFailure = 125
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	cpus := flag.Int("c", 2, "emulated `processors`")
+	memory := flag.Int("m", 4096, "memory in `MiB`")
+	timeout := flag.Duration("t", 30*time.Minute, "kill everything after this `duration`; 0 means never")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: nest [-c cpus] [-m MiB] [-t duration] [--] CMD ARG...")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() == 0 {
+		flag.Usage()
+		return exitFailure
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer stop()
+	if *timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, *timeout)
+		defer cancel()
+	}
+	cfg := nest.Config{CPUs: *cpus, MemoryMiB: *memory, Stdout: os.Stdout, Stderr: os.Stderr}
+	if sameFile(os.Stdout, os.Stderr) {
+		cfg.Stderr = os.Stdout // keeps the order of what is written to both
+	}
+	code, err := nest.Run(ctx, cfg, flag.Args()...)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailure
+	}
+	return code
+}
+
+// sameFile reports whether both lead to one pipe, terminal or file.
+func sameFile(a, b *os.File) bool {
+	ia, errA := a.Stat()
+	ib, errB := b.Stat()
+	return errA == nil && errB == nil && os.SameFile(ia, ib)
+}

@@ -1,0 +1,224 @@
+package nest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Flavour chooses one of Debian's kernels.
+type Flavour string
+
+const (
+	// Generic is Debian's kernel for real machines. It has kvm-amd, and is
+	// what the rig itself boots.
+	Generic Flavour = "generic"
+	// Cloud is the smaller kernel for virtual machines; its virtio drivers
+	// are modules.
+	Cloud Flavour = "cloud"
+)
+
+// metaPackage is the package that depends on the newest kernel of a flavour.
+func (f Flavour) metaPackage() (string, error) {
+	switch f {
+	case Generic:
+		return "linux-image-amd64", nil
+	case Cloud:
+		return "linux-image-cloud-amd64", nil
+	}
+	return "", fmt.Errorf("nest: no kernel flavour %q", string(f))
+}
+
+// KernelFiles is an unpacked kernel package in the cache.
+type KernelFiles struct {
+	Dir     string // where the package is unpacked
+	Release string // as uname -r will say, "6.1.0-1-amd64"
+	Vmlinuz string // bzImage
+	Modules string // as /lib/modules/<release>
+	Config  string // what the kernel was built with
+}
+
+// recheckAfter is how long the newest cached kernel is used without asking
+// apt for a newer one. Asking takes most of a second, each test binary would.
+const recheckAfter = 24 * time.Hour
+
+// Kernel returns Debian's newest kernel of the flavour from the cache, and
+// puts it there first when it is missing: downloaded and unpacked with apt and
+// dpkg, never installed. The cache is vgraft/kernels in the user's cache
+// directory; any number of processes may share it. When the archive cannot be
+// reached, a cached kernel of any age is good.
+func Kernel(ctx context.Context, f Flavour) (KernelFiles, error) {
+	meta, err := f.metaPackage()
+	if err != nil {
+		return KernelFiles{}, err
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return KernelFiles{}, fmt.Errorf("nest: kernel cache: %w", err)
+	}
+	c := kernelCache{dir: filepath.Join(base, "vgraft", "kernels", string(f)), meta: meta, source: apt{}}
+	return c.get(ctx)
+}
+
+// packageSource is where kernel packages come from; tests have their own.
+type packageSource interface {
+	// newest names the concrete package behind a meta package and its version.
+	newest(ctx context.Context, meta string) (pkg, version string, err error)
+	// fetch unpacks a package into dir.
+	fetch(ctx context.Context, pkg, version, dir string) error
+	// refresh makes newest see what the archive has now.
+	refresh(ctx context.Context) error
+}
+
+// kernelCache is one flavour's directory:
+//
+//	current              name of the newest complete kernel; its mtime is when that was last checked
+//	<package>_<version>  unpacked packages, complete by construction: renamed into place
+//	.lock                held by whoever writes here
+//	.tmp-*               being unpacked by the holder of the lock
+type kernelCache struct {
+	dir, meta string
+	source    packageSource
+}
+
+func (c kernelCache) get(ctx context.Context) (KernelFiles, error) {
+	if k, fresh, err := c.current(); err == nil && fresh {
+		return k, nil
+	}
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return KernelFiles{}, fmt.Errorf("nest: kernel cache: %w", err)
+	}
+	unlock, err := lockFile(ctx, filepath.Join(c.dir, ".lock"))
+	if err != nil {
+		return KernelFiles{}, fmt.Errorf("nest: kernel cache: %w", err)
+	}
+	defer unlock()
+	cached, fresh, cacheErr := c.current()
+	if cacheErr == nil && fresh {
+		return cached, nil // another process was faster
+	}
+	k, err := c.update(ctx)
+	if err == nil {
+		return k, nil
+	}
+	if cacheErr == nil && ctx.Err() == nil {
+		// Old is better than none. Marked as checked, or every test binary
+		// would wait again for an archive that does not answer.
+		return cached, c.setCurrent(filepath.Base(cached.Dir))
+	}
+	return KernelFiles{}, err
+}
+
+// current returns the kernel that the cache points to, and whether that was
+// checked lately.
+func (c kernelCache) current() (k KernelFiles, fresh bool, err error) {
+	pointer := filepath.Join(c.dir, "current")
+	name, err := os.ReadFile(pointer)
+	if err != nil {
+		return KernelFiles{}, false, err
+	}
+	info, err := os.Stat(pointer)
+	if err != nil {
+		return KernelFiles{}, false, err
+	}
+	k, err = openKernel(filepath.Join(c.dir, strings.TrimSpace(string(name))))
+	age := time.Since(info.ModTime())
+	return k, age >= 0 && age < recheckAfter, err
+}
+
+// setCurrent points the cache to a complete kernel.
+func (c kernelCache) setCurrent(name string) error {
+	tmp := filepath.Join(c.dir, ".tmp-current")
+	if err := os.WriteFile(tmp, []byte(name+"\n"), 0o644); err != nil {
+		return fmt.Errorf("nest: kernel cache: %w", err)
+	}
+	if err := os.Rename(tmp, filepath.Join(c.dir, "current")); err != nil {
+		return fmt.Errorf("nest: kernel cache: %w", err)
+	}
+	return nil
+}
+
+// update brings the newest kernel into the cache. The caller holds the lock.
+func (c kernelCache) update(ctx context.Context) (KernelFiles, error) {
+	// The package lists may be missing (a fresh container), or name a version
+	// that the archive has replaced since: then refresh them, once.
+	k, err := c.updateOnce(ctx)
+	if err == nil || ctx.Err() != nil || errors.As(err, new(*MissingToolError)) {
+		return k, err
+	}
+	if refreshErr := c.source.refresh(ctx); refreshErr != nil {
+		return KernelFiles{}, &PackageError{Package: c.meta, Err: errors.Join(err, refreshErr), Hint: "apt-get update"}
+	}
+	if k, err = c.updateOnce(ctx); err != nil {
+		return KernelFiles{}, &PackageError{Package: c.meta, Err: err}
+	}
+	return k, nil
+}
+
+func (c kernelCache) updateOnce(ctx context.Context) (_ KernelFiles, err error) {
+	pkg, version, err := c.source.newest(ctx, c.meta)
+	if err != nil {
+		return KernelFiles{}, err
+	}
+	name := pkg + "_" + version
+	final := filepath.Join(c.dir, name)
+	if k, err := openKernel(final); err == nil {
+		return k, c.setCurrent(name)
+	}
+	// What a killed process left; nobody else unpacks while we have the lock.
+	if stale, _ := filepath.Glob(filepath.Join(c.dir, ".tmp-*")); stale != nil {
+		for _, s := range stale {
+			os.RemoveAll(s)
+		}
+	}
+	tmp, err := os.MkdirTemp(c.dir, ".tmp-")
+	if err != nil {
+		return KernelFiles{}, fmt.Errorf("nest: kernel cache: %w", err)
+	}
+	defer os.RemoveAll(tmp)
+	root := filepath.Join(tmp, "root")
+	if err := c.source.fetch(ctx, pkg, version, root); err != nil {
+		return KernelFiles{}, err
+	}
+	if _, err := openKernel(root); err != nil {
+		return KernelFiles{}, fmt.Errorf("package %s %s is not as expected: %w", pkg, version, err)
+	}
+	if err := os.Rename(root, final); err != nil {
+		return KernelFiles{}, fmt.Errorf("nest: kernel cache: %w", err)
+	}
+	if err := c.setCurrent(name); err != nil {
+		return KernelFiles{}, err
+	}
+	return openKernel(final)
+}
+
+// openKernel finds the files in an unpacked kernel package.
+func openKernel(dir string) (KernelFiles, error) {
+	images, err := filepath.Glob(filepath.Join(dir, "boot", "vmlinuz-*"))
+	if err != nil {
+		return KernelFiles{}, err
+	}
+	if len(images) != 1 {
+		return KernelFiles{}, fmt.Errorf("%d kernel images in %s, want 1", len(images), filepath.Join(dir, "boot"))
+	}
+	release := strings.TrimPrefix(filepath.Base(images[0]), "vmlinuz-")
+	k := KernelFiles{
+		Dir:     dir,
+		Release: release,
+		Vmlinuz: images[0],
+		Config:  filepath.Join(dir, "boot", "config-"+release),
+	}
+	// Packages of a system with merged /usr have their modules there.
+	for _, lib := range []string{"lib", "usr/lib"} {
+		modules := filepath.Join(dir, lib, "modules", release)
+		if _, err := os.Stat(filepath.Join(modules, "kernel")); err == nil {
+			k.Modules = modules
+			return k, nil
+		}
+	}
+	return KernelFiles{}, fmt.Errorf("no modules of %s in %s", release, dir)
+}

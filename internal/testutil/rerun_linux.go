@@ -1,0 +1,92 @@
+package testutil
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vgraft/vgraft/internal/nest"
+)
+
+// deadlineReserve is how much earlier the test in the rig must give up, so
+// that its own report arrives before this process is ended.
+const deadlineReserve = 10 * time.Second
+
+// inRig runs t's top-level test in the nested rig and makes its result t's.
+func inRig(t testing.TB, why string) {
+	t.Helper()
+	name := t.Name()
+	if strings.Contains(name, "/") {
+		t.Fatalf("testutil: the layer must be stated at the top of the top-level test, not in %s", name)
+	}
+	if testing.Short() {
+		t.Skipf("-short: needs the nested rig (%s)", why)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	timeout := time.Duration(0)
+	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
+		if end, ok := d.Deadline(); ok {
+			cancel()
+			ctx, cancel = context.WithDeadline(t.Context(), end.Add(-deadlineReserve/2))
+			timeout = max(time.Until(end)-deadlineReserve, time.Second)
+		}
+	}
+	defer cancel()
+	t.Logf("in the nested rig, because %s", why)
+	var said bytes.Buffer
+	out := io.MultiWriter(&said, t.Output()) // one writer for both streams: written by one goroutine
+	code, err := nest.Run(ctx, nest.Config{Stdout: out, Stderr: out}, append([]string{exe}, testArgs(name, timeout)...)...)
+	switch result := testResult(said.Bytes(), name); {
+	case err != nil:
+		t.Fatal(err)
+	case code != 0:
+		t.Fatalf("failed in the nested rig, exit code %d", code)
+	case result == "SKIP":
+		t.Skip("skipped in the nested rig")
+	case result != "PASS":
+		t.Fatal("the test binary in the nested rig ended well, but reports no result of this test")
+	}
+}
+
+// testArgs are the arguments for this one test. Flags of the test binary's own
+// are passed on, and the part of -run that chooses subtests.
+func testArgs(name string, timeout time.Duration) []string {
+	run := "^" + regexp.QuoteMeta(name) + "$"
+	if f := flag.Lookup("test.run"); f != nil {
+		// With | the parts may belong to different tests.
+		if _, sub, ok := strings.Cut(f.Value.String(), "/"); ok && !strings.Contains(f.Value.String(), "|") {
+			run += "/" + sub
+		}
+	}
+	args := []string{"-test.run=" + run, "-test.v", "-test.count=1"}
+	if timeout > 0 {
+		args = append(args, "-test.timeout="+timeout.String())
+	}
+	flag.Visit(func(f *flag.Flag) {
+		if !strings.HasPrefix(f.Name, "test.") {
+			args = append(args, fmt.Sprintf("-%s=%s", f.Name, f.Value))
+		}
+	})
+	return append(args, flag.Args()...)
+}
+
+// testResult finds what -test.v says about a top-level test: PASS, FAIL, SKIP
+// or nothing.
+func testResult(output []byte, name string) string {
+	m := regexp.MustCompile(`(?m)^--- (PASS|FAIL|SKIP): `+regexp.QuoteMeta(name)+` \(`).FindAllSubmatch(output, -1)
+	if m == nil {
+		return ""
+	}
+	return string(m[len(m)-1][1])
+}

@@ -1,0 +1,104 @@
+package vmm
+
+import (
+	"errors"
+	"log/slog"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vgraft/vgraft/internal/guestmem"
+)
+
+// Config describes a machine. Memory and Boot are required; every other field's zero
+// value is a safe default. New checks all of it and reports every mistake at once.
+type Config struct {
+	// Name is what logs, errors and the patch domain call the machine. Default "vm".
+	Name string
+
+	// Memory is the size of the guest's RAM in bytes, a multiple of 4096, at least
+	// 1 MiB. Nothing of it is resident before the guest touches it. RAM that
+	// doesn't fit below 3 GiB continues at 4 GiB.
+	Memory uint64
+
+	// CPUs is the number of vCPUs. Default 1.
+	CPUs int
+
+	// Boot puts the guest's first program into its memory: Linux, Flat or a Loader
+	// of your own.
+	Boot Loader
+
+	// Devices are attached in this order, after the board's own (interrupt
+	// controllers, timer, clock, reset and power ports). A device serves one machine.
+	Devices []Device
+
+	// Logger gets what the operator of the host may want to know; nothing at Info or
+	// above is logged at a rate that the guest controls. nil is silent.
+	Logger *slog.Logger
+
+	// KVM is the path of the KVM device. Default "/dev/kvm".
+	KVM string
+
+	// KickSignal breaks a vCPU thread out of the guest. The default, SIGURG, needs
+	// nothing: Go's runtime has a handler for it that tolerates spurious ones. A
+	// program that ignores SIGURG must name another signal and must handle it, by
+	// signal.Notify say.
+	KickSignal unix.Signal
+}
+
+const (
+	minMemory = 1 << 20
+	maxMemory = 1 << 46 // half of what a host process can map
+	maxCPUs   = 254     // APIC ids are 8 bits wide, and 255 means all
+)
+
+func (c Config) withDefaults() Config {
+	if c.Name == "" {
+		c.Name = "vm"
+	}
+
+	if c.CPUs == 0 {
+		c.CPUs = 1
+	}
+
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+
+	if c.KVM == "" {
+		c.KVM = "/dev/kvm"
+	}
+
+	if c.KickSignal == 0 {
+		c.KickSignal = unix.SIGURG
+	}
+
+	return c
+}
+
+func (c *Config) validate() error {
+	var errs []error
+
+	if c.Memory < minMemory || c.Memory > maxMemory || c.Memory%guestmem.PageSize != 0 {
+		errs = append(errs, configError("Memory of %d bytes is not a multiple of %d between %d and %d", c.Memory, guestmem.PageSize, minMemory, uint64(maxMemory)))
+	}
+
+	if c.CPUs < 1 || c.CPUs > maxCPUs {
+		errs = append(errs, configError("%d CPUs, not 1 to %d", c.CPUs, maxCPUs))
+	}
+
+	if c.Boot == nil {
+		errs = append(errs, configError("no Boot"))
+	}
+
+	for i, d := range c.Devices {
+		if d == nil {
+			errs = append(errs, configError("Devices[%d] is nil", i))
+		}
+	}
+
+	if s := c.KickSignal; s < 1 || s > 64 || s == unix.SIGKILL || s == unix.SIGSTOP {
+		errs = append(errs, configError("KickSignal %d cannot be handled", int(s)))
+	}
+
+	return errors.Join(errs...)
+}

@@ -1,0 +1,103 @@
+package vmm
+
+import "github.com/vgraft/vgraft/internal/device"
+
+// The contract between a machine and its devices. The declarations stand in an
+// internal package, so that the devices that come with vmm can implement them without
+// importing it; to everyone else these aliases are the types.
+type (
+	// Device is one emulated device:
+	//
+	//	Attach(p Platform) error
+	//
+	// Attach is called once, by New, in the order of Config.Devices: the device claims
+	// its windows and lines and keeps what it needs of the platform. An error fails
+	// New. Nothing of the guest runs yet.
+	//
+	// A device may also implement any of Starter, Resetter and io.Closer.
+	Device = device.Device
+
+	// Handler is what a device does when the guest touches one of its windows:
+	//
+	//	Read(s patch.Section, off uint64, data []byte)
+	//	Write(s patch.Section, off uint64, data []byte)
+	//
+	// The vCPU thread that exited calls it, inside a section: other vCPUs may call it
+	// at the same time, it must not block, and it must not keep data. The offset is
+	// relative to the window; len(data) is the width of the access, 1, 2, 4 or 8
+	// bytes, and the access lies wholly inside the window. Bytes are little-endian.
+	// Read must fill data.
+	//
+	// To make a handler repairable while guests run, let it do nothing but call a slot:
+	//
+	//	var fifoWrite = patch.NewSlot("example.com/fifo.write", (*FIFO).write)
+	//
+	//	func (f *FIFO) Write(s patch.Section, off uint64, data []byte) { fifoWrite.In(s)(f, s, off, data) }
+	Handler = device.Handler
+
+	// Platform is what a machine offers a device while it attaches:
+	//
+	//	PIO(name string, base, size uint16, h Handler) error
+	//	MMIO(name string, base, size uint64, h Handler) error
+	//	IRQ(gsi uint32) (IRQ, error)
+	//	Memory() Memory
+	//	Domain() *patch.Domain
+	//	Stop(r ExitReason)
+	//	Log() *slog.Logger
+	//
+	// PIO claims size ports from base, and MMIO size bytes of guest-physical
+	// addresses; they must not overlap another claim, nor, for MMIO, RAM. IRQ gives
+	// the interrupt line with that number (GSI). Those three are for Attach only.
+	// Memory is the guest's RAM. Domain is where a device's own goroutines register as
+	// workers, so that they run patched code like the vCPUs do. Stop asks the machine
+	// to end with this reason: it returns at once, from any goroutine, and the first
+	// request wins. Log is the machine's logger and never nil.
+	//
+	// It is implemented by Machine and by vmmtest.Platform; methods may be added, so
+	// embed one of those two rather than write a third.
+	Platform = device.Platform
+
+	// IRQ is an interrupt line:
+	//
+	//	Set(level bool) error
+	//
+	// Set may be called from any goroutine and doesn't block. A line that several
+	// devices share is not modelled: one owner, one line.
+	IRQ = device.IRQ
+
+	// Memory is guest RAM by guest-physical address:
+	//
+	//	io.ReaderAt
+	//	io.WriterAt
+	//	Slice(gpa, n uint64) ([]byte, error)
+	//
+	// All methods check bounds, copy all or nothing, and may be called from any
+	// goroutine; after the machine is closed they return an error that wraps
+	// os.ErrClosed. Slice gives n bytes of RAM at gpa themselves, not a copy: the
+	// guest changes them at any time, so copy what you check before you check it. It
+	// is for devices only, which never outlive the machine.
+	Memory = device.Memory
+
+	// Starter is a device that has goroutines of its own:
+	//
+	//	Start() error
+	//	Stop()
+	//
+	// Start is called by Machine.Start. Stop is called when no vCPU runs any more,
+	// before Wait returns: it ends the goroutines and delivers what the guest has
+	// already sent, within a few seconds at most. Neither is called twice.
+	Starter = device.Starter
+
+	// ExitReason says why a machine ended. Its String method names the reason.
+	ExitReason = device.ExitReason
+)
+
+// The reasons for which a machine ends.
+const (
+	ExitNone        = device.ExitNone        // it has not ended, or nobody knows
+	ExitPowerOff    = device.ExitPowerOff    // the guest powered off
+	ExitReset       = device.ExitReset       // the guest asked for a reset
+	ExitTripleFault = device.ExitTripleFault // the guest shut a CPU down by a triple fault
+	ExitFailed      = device.ExitFailed      // KVM could not run the guest
+	ExitClosed      = device.ExitClosed      // the embedder closed the machine
+)

@@ -1,0 +1,52 @@
+// Package vmm runs KVM virtual machines inside a Go program, and lets their monitor be
+// repaired while the guests run.
+//
+//	m, err := vmm.New(ctx, vmm.Config{
+//		Memory:  512 << 20,
+//		CPUs:    2,
+//		Boot:    vmm.Linux{Kernel: "vmlinuz", Initrd: "initrd", Cmdline: "console=ttyS0"},
+//		Devices: []vmm.Device{vmm.Serial(os.Stdin, os.Stdout)},
+//	})
+//	if err != nil {
+//		return err // every mistake in the Config at once
+//	}
+//	defer m.Close()
+//
+//	if err := m.Start(ctx); err != nil {
+//		return err
+//	}
+//	exit, err := m.Wait(ctx)
+//
+// # Life of a machine
+//
+// New acquires everything and checks everything; Start lets the guest run; Pause and
+// Resume stop and continue it; Wait says how it ended; Close gives everything back.
+// State has the diagram. Many machines live in one process and share nothing.
+//
+// # Life of an exit
+//
+// Each vCPU is one operating system thread. When the guest does something that KVM
+// leaves to us, the thread enters a section of the machine's patch.Domain, and in it
+// calls the slot that handles exits. That finds the device whose window was touched
+// and calls its Handler, which is a slot again. All of one exit is done by one
+// version of the monitor.
+//
+// # Repair
+//
+// Machine.Domain is where patches of this one machine are applied; see package patch.
+// The guest isn't stopped, nor told.
+//
+// # Devices
+//
+// Device is small; a useful one is twenty lines. Package vmmtest has what its author
+// needs for tests, tiny guests included.
+//
+// # Trust
+//
+// The guest is hostile: whatever it does ends in an answer of a device, in all ones
+// read from where nobody is, or in an Exit of its own machine, never in a panic of the
+// process. A handler of the embedder's own that panics ends its machine alone.
+//
+// The package prints nothing, takes no signal, starts no process, and keeps no state
+// but the declarations of its slots.
+package vmm

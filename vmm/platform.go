@@ -1,0 +1,61 @@
+package vmm
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/vgraft/vgraft/internal/bus"
+	"github.com/vgraft/vgraft/internal/layout"
+	"github.com/vgraft/vgraft/patch"
+)
+
+// platform is what a device sees of its machine. It is a type of its own so that a
+// Machine doesn't offer its users what only devices may do, and only while they
+// attach.
+type platform struct {
+	m *Machine
+}
+
+func (p platform) PIO(name string, base, size uint16, h Handler) error {
+	return p.m.pio.Claim(bus.Window{Name: name, Base: uint64(base), Size: uint64(size), Handler: h})
+}
+
+func (p platform) MMIO(name string, base, size uint64, h Handler) error {
+	w := bus.Window{Name: name, Base: base, Size: size, Handler: h}
+
+	for _, r := range p.m.mem.Ranges() {
+		if base < r.End() && base+size > r.Base {
+			return &OverlapError{New: w, Old: bus.Window{Name: "RAM", Base: r.Base, Size: r.Size}}
+		}
+	}
+
+	return p.m.mmio.Claim(w)
+}
+
+func (p platform) IRQ(gsi uint32) (IRQ, error) {
+	if gsi >= layout.GSIMax {
+		return nil, fmt.Errorf("interrupt line %d: there are %d", gsi, layout.GSIMax)
+	}
+
+	if p.m.irqs[gsi] {
+		return nil, fmt.Errorf("interrupt line %d is taken", gsi)
+	}
+
+	p.m.irqs[gsi] = true
+
+	return irqLine{p.m, gsi}, nil
+}
+
+func (p platform) Memory() Memory        { return p.m.mem }
+func (p platform) Domain() *patch.Domain { return p.m.domain }
+func (p platform) Log() *slog.Logger     { return p.m.cfg.Logger }
+
+func (p platform) Stop(r ExitReason) { p.m.end(Exit{Reason: r, VCPU: -1}) }
+
+// irqLine is a line into the in-kernel interrupt controllers.
+type irqLine struct {
+	m   *Machine
+	gsi uint32
+}
+
+func (l irqLine) Set(level bool) error { return l.m.vm.IRQLine(l.gsi, level) }

@@ -1,0 +1,155 @@
+package vmm
+
+import (
+	"errors"
+	"runtime"
+	"runtime/debug"
+	"sync"
+
+	"github.com/vgraft/vgraft/internal/kvm"
+	"github.com/vgraft/vgraft/patch"
+)
+
+// vcpu is one virtual processor and the thread that runs it. Other goroutines reach
+// it through post, which breaks the thread out of the guest and has it run a
+// function; no other goroutine enters KVM_RUN.
+type vcpu struct {
+	machine *Machine
+	id      int
+	kvm     *kvm.VCPU
+	worker  *patch.Worker
+	wake    chan struct{} // one token: the queue may have something for a parked thread
+
+	mu    sync.Mutex
+	queue []func() // for the thread to run between two exits
+	tid   int      // 0 while there is no thread
+
+	// Of the thread alone.
+	parked bool
+	ended  bool
+}
+
+// post has the thread run f as soon as it is out of the guest. It doesn't wait. It
+// does nothing, and says so, when there is no thread.
+func (c *vcpu) post(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	if c.tid == 0 {
+		return false
+	}
+
+	c.queue = append(c.queue, f)
+
+	// In this order: a thread that is about to enter the guest sees the flag, one that
+	// is inside gets the signal, one that is parked gets the token.
+	c.kvm.Interrupt()
+
+	if err := kvm.Kick(c.tid, c.machine.cfg.KickSignal); err != nil {
+		c.machine.cfg.Logger.Error("kick failed", "vcpu", c.id, "err", err)
+	}
+
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+
+	return true
+}
+
+// run is the life of the thread. It is ready when post reaches it, and enters the
+// guest when the gate opens.
+func (c *vcpu) run(ready *sync.WaitGroup, gate <-chan struct{}) {
+	// Never unlocked: the thread ends with the goroutine, and takes along whatever
+	// state KVM has tied to it.
+	runtime.LockOSThread()
+
+	c.mu.Lock()
+	c.tid = kvm.Thread()
+	c.mu.Unlock()
+
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+
+		c.tid, c.queue = 0, nil
+	}()
+
+	ready.Done()
+	<-gate
+
+	// Whoever ended the machine before there was a thread to post to left word.
+	if c.machine.isEnding() {
+		return
+	}
+
+	c.machine.end(c.loop())
+}
+
+// loop runs the guest until it ends or is ended, and says how.
+func (c *vcpu) loop() (exit Exit) {
+	inside := false // a section
+
+	defer func() {
+		if v := recover(); v != nil {
+			if inside {
+				c.worker.Leave()
+			}
+
+			exit = c.exit(ExitFailed, &PanicError{VCPU: c.id, Value: v, Stack: debug.Stack()})
+		}
+	}()
+
+	for {
+		reason, err := c.kvm.Run()
+		if err != nil {
+			if !errors.Is(err, kvm.ErrInterrupted) {
+				return c.exit(ExitFailed, err)
+			}
+
+			if c.serve(); c.ended {
+				return Exit{VCPU: c.id}
+			}
+
+			continue
+		}
+
+		inside = true
+		s := c.worker.Enter()
+		exit, ended := exitSlot.In(s)(c, s, reason)
+		c.worker.Leave()
+
+		inside = false
+
+		if ended {
+			return exit
+		}
+	}
+}
+
+// serve runs what was posted, and stays while the vCPU is parked.
+func (c *vcpu) serve() {
+	for {
+		// First the flag, then the queue: what is posted in between sets it again.
+		c.kvm.Continue()
+
+		c.mu.Lock()
+		queue := c.queue
+		c.queue = nil
+		c.mu.Unlock()
+
+		for _, f := range queue {
+			f()
+		}
+
+		if c.ended || !c.parked {
+			return
+		}
+
+		<-c.wake
+	}
+}
+
+func (c *vcpu) exit(r ExitReason, err error) Exit {
+	return Exit{Reason: r, VCPU: c.id, Err: err}
+}
