@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -24,6 +25,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // file owns a descriptor. It is closed by Close, or at the latest when nothing refers
 // to it any more.
 type file struct {
+	// mu is held for reading by each call, so that Close can't give the number of the
+	// descriptor away under it. KVM_RUN alone goes without: its thread has ended by then.
+	mu      sync.RWMutex
 	fd      atomic.Int64 // -1 when closed
 	cleanup runtime.Cleanup
 }
@@ -36,9 +40,12 @@ func newFile(fd uintptr) *file {
 	return f
 }
 
-// Close closes the descriptor. It is idempotent, and must not run while another
-// goroutine is in a call.
+// Close closes the descriptor, once the calls that are under way have ended. It is
+// idempotent.
 func (f *file) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
 	fd := f.fd.Swap(-1)
 	if fd < 0 {
 		return nil
@@ -58,6 +65,9 @@ func (f *file) call(name string, op, arg uintptr) (uintptr, error) {
 //
 //go:uintptrescapes
 func (f *file) syscall(name string, op, arg uintptr) (uintptr, error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+
 	fd := f.fd.Load()
 	if fd < 0 {
 		return 0, &Error{name, os.ErrClosed}
@@ -65,7 +75,6 @@ func (f *file) syscall(name string, op, arg uintptr) (uintptr, error) {
 
 	for {
 		r, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), op, arg)
-		runtime.KeepAlive(f)
 
 		switch errno {
 		case 0:

@@ -12,18 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vgraft/vgraft/internal/nest"
+	"github.com/vgraft/vgraft/internal/testutil/layers"
 )
 
 // LayersEnv names a file to which every test that passed in a layer appends a
 // line "<layer> <package path>/<test name>".
-const LayersEnv = "VGRAFT_LAYERS"
+const LayersEnv = layers.Env
 
 type layer string
 
 const (
-	layerPure  layer = "pure"
-	layerKVM   layer = "kvm"
-	layerLinux layer = "linux"
+	layerPure  layer = layers.Pure
+	layerKVM   layer = layers.KVM
+	layerLinux layer = layers.Linux
 )
 
 // account notes at the end of t that it ran in a layer, if it did not fail or
