@@ -5,7 +5,8 @@
 // Each vCPU sends messages of five words to its own FIFO, which holds four. Then it
 // reads back the neighbour of the FIFO, a register that it never wrote, and counts how
 // often that was intact and how often not. The counters are in guest memory, where
-// the monitor's program reads them: messages, intact, corrupt, words.
+// the monitor's program reads them: messages, intact, corrupt, words. Behind them is
+// the word by which the program asks the guest to stop.
 
 #include "textflag.h"
 #include "layout.h"
@@ -23,7 +24,7 @@ TEXT guest<>(SB), NOSPLIT|NOFRAME, $0
 message:
 	LEAQ BEGIN(R9), DX
 	MOVL $1, AX
-	OUTL
+	OUTB
 	LEAQ DATA(R9), DX
 	MOVL $WORDS, CX
 
@@ -51,7 +52,7 @@ counted:
 	JEQ  message
 	LEAQ DONE(R9), DX
 	MOVL $1, AX
-	OUTL
+	OUTB
 
 rest:
 	PAUSE
@@ -59,7 +60,7 @@ rest:
 	UNDEF // the end, for guestCode
 	UNDEF
 
-// func guestAddress() uintptr
+// func guestAddress() *byte
 TEXT ·guestAddress(SB), NOSPLIT, $0-8
 	LEAQ guest<>(SB), AX
 	MOVQ AX, ret+0(FP)

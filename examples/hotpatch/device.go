@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/binary"
+
+	"github.com/vgraft/vgraft/patch"
+	"github.com/vgraft/vgraft/vmm"
+)
+
+// fifos is the vmm.Device, and the handler of its window.
+type fifos []*fifo
+
+func newFIFOs(cpus int) fifos {
+	d := make(fifos, cpus)
+	for i := range d {
+		d[i] = &fifo{done: make(chan struct{})}
+	}
+
+	return d
+}
+
+func (d fifos) Attach(p vmm.Platform) error {
+	return p.PIO("fifos", portBase, uint16(len(d)*portStride), d)
+}
+
+func (d fifos) Read(_ patch.Section, off uint64, data []byte) {
+	f := d[off/portStride]
+	f.accesses.note()
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	for i := range data {
+		data[i] = 0xff
+	}
+
+	if off%portStride == portNeighbour {
+		copy(data, f.mem[fifoSize:])
+	}
+}
+
+func (d fifos) Write(s patch.Section, off uint64, data []byte) {
+	f := d[off/portStride]
+	f.accesses.note()
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	switch port := off % portStride; {
+	case port == portBegin:
+		f.pos = 0
+		binary.LittleEndian.PutUint32(f.mem[fifoSize:], intact)
+	case port == portDone:
+		select {
+		case <-f.done: // said before
+		default:
+			close(f.done)
+		}
+	case port == portData && len(data) == 4:
+		word := binary.LittleEndian.Uint32(data)
+		if word != f.last+1 {
+			f.gaps++
+		}
+
+		f.last = word
+		pushSlot.In(s)(f, word)
+	}
+}
+
+// seen adds up what all FIFOs saw.
+func (d fifos) seen() (t tally) {
+	for _, f := range d {
+		f.mu.Lock()
+		t.oldWords += f.oldWords
+		t.newWords += f.newWords
+		t.overran += f.overran
+		t.rejected += f.rejected
+		t.gaps += f.gaps
+		f.mu.Unlock()
+	}
+
+	return t
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vgraft/vgraft/internal/testutil"
+)
+
+func TestJSON(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	var out bytes.Buffer
+
+	require.NoError(t, run(t.Context(), []string{"-json", "-flips", "50"}, &out))
+
+	var (
+		last   map[string]any
+		phases []any
+	)
+
+	for line := range bytes.Lines(out.Bytes()) {
+		last = nil
+		require.NoError(t, json.Unmarshal(line, &last), "%s", line)
+
+		if last["event"] == "phase" {
+			phases = append(phases, last["phase"])
+		}
+	}
+
+	require.Equal(t, []any{"before", "after", "reverted", "repaired"}, phases)
+	require.Equal(t, "summary", last["event"])
+
+	var sum summary
+
+	require.NoError(t, json.Unmarshal(out.Bytes()[bytes.LastIndexByte(bytes.TrimSpace(out.Bytes()), '\n')+1:], &sum))
+	require.NoError(t, sum.check())
+	require.Equal(t, 50, sum.Flips)
+	require.Equal(t, 2, sum.VCPUs)
+	require.Zero(t, sum.Lost)
+	require.Equal(t, 4*sum.Words, sum.Bytes)
+	require.Equal(t, sum.Words, sum.OldWords+sum.NewWords)
+	require.Positive(t, sum.OldWords)
+	require.Positive(t, sum.NewWords)
+	require.Positive(t, sum.Apply)
+	require.GreaterOrEqual(t, sum.ApplyP99, sum.Apply)
+	require.Positive(t, sum.GapApply)
+	require.Positive(t, sum.GapControl)
+
+	for _, key := range []string{"flips", "bytes", "lost", "apply_ns", "stall_ns"} {
+		n, ok := last[key].(float64)
+		require.True(t, ok && n == float64(int64(n)), "%s: %v", key, last[key])
+	}
+}
+
+func TestOutput(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	var out bytes.Buffer
+
+	require.NoError(t, run(t.Context(), []string{"-flips", "5", "-cpus", "1"}, &out))
+	require.NotContains(t, out.String(), "\x1b")
+	require.NotContains(t, out.String(), "\r")
+
+	for _, line := range []string{
+		`  before    +\d+ messages: +[1-9]\d* corrupt, +0 intact\n`,
+		`  after     +\d+ messages: +0 corrupt, +[1-9]\d* intact\n`,
+		`  reverted  +\d+ messages: +[1-9]\d* corrupt, +0 intact\n`,
+		`  repaired  +\d+ messages: +0 corrupt, +[1-9]\d* intact\n`,
+		`  apply +swap \S+, took \S+ until`,
+		`\n5 flips in `,
+		`  lost +0 words\n`,
+	} {
+		require.Regexp(t, line, out.String())
+	}
+}
+
+// What the program says where it can't run.
+func TestCheckKVM(t *testing.T) {
+	testutil.Pure(t)
+
+	path := filepath.Join(t.TempDir(), "kvm")
+	err := checkKVM(path)
+	require.ErrorContains(t, err, path+" does not exist")
+	require.ErrorContains(t, err, "go run ./internal/nest/cmd/nest -- go run ./examples/hotpatch")
+
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	require.ErrorContains(t, checkKVM(path), "can't be used")
+
+	require.Contains(t, permit(path), "sudo setfacl -m u:$USER:rw "+path)
+	require.Contains(t, permit(path+"x"), "no such file")
+}
+
+func TestGaps(t *testing.T) {
+	testutil.Pure(t)
+
+	var a accesses
+
+	gap, later := a.gapAt(5)
+	require.Zero(t, gap)
+	require.False(t, later)
+
+	for i, at := range []int64{10, 14, 20} {
+		a.times[i].Store(at)
+	}
+
+	a.count.Store(3)
+
+	for _, c := range []struct {
+		instant, gap int64
+		later        bool
+	}{{9, 0, true}, {10, 4, true}, {13, 4, true}, {14, 6, true}, {20, 0, false}, {21, 0, false}} {
+		gap, later := a.gapAt(c.instant)
+		require.Equal(t, c.gap, gap, "%d", c.instant)
+		require.Equal(t, c.later, later, "%d", c.instant)
+	}
+}
