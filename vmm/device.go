@@ -53,8 +53,8 @@ type (
 	// to end with this reason: it returns at once, from any goroutine, and the first
 	// request wins. Log is the machine's logger and never nil.
 	//
-	// It is implemented by Machine and by vmmtest.Platform; methods may be added, so
-	// embed one of those two rather than write a third.
+	// It is implemented by this package's machines and by vmmtest.Platform. Methods may
+	// be added, so embed vmmtest's in a fake rather than write a third.
 	Platform = device.Platform
 
 	// IRQ is an interrupt line:

@@ -41,8 +41,8 @@ type Handler interface {
 }
 
 // Platform is what a machine offers a device while it attaches. It is implemented by
-// Machine and by vmmtest.Platform; methods may be added, so embed one of those two
-// rather than write a third.
+// the machines of package vmm and by vmmtest.Platform. Methods may be added, so embed
+// vmmtest's in a fake rather than write a third.
 //
 // PIO, MMIO and IRQ are for Attach only. The other methods may be called at any time
 // from any goroutine.

@@ -1,0 +1,70 @@
+package archtest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestRules_catch shows each rule what it is there to refuse, and what it must let pass.
+func TestRules_catch(t *testing.T) {
+	imports := func(path string) string { return "package p\n\nimport _ \"" + path + "\"\n" }
+	ours := func(path string) string { return imports(module + "/" + path) }
+
+	for _, c := range []struct {
+		rule             rule
+		name, text, want string // want is empty where nothing is wrong
+	}{
+		{inside, "patch/x.go", ours("vmm"), "patch/x.go:3: patch imports vmm: "},
+		{inside, "patch/x.go", ours("internal/bus"), "patch/x.go:3"},
+		{inside, "patch/x_test.go", ours("internal/testutil"), ""},
+		{inside, "elfdiff/x.go", ours("patch"), "payload format"},
+		{inside, "vmm/x.go", ours("vmm/colo"), "never the reverse"},
+		{inside, "vmm/x.go", ours("internal/testutil"), "only tests"},
+		{inside, "vmm/x_test.go", ours("internal/testutil"), ""},
+		{inside, "vmm/x.go", ours("internal/nest"), "only tests"},
+		{inside, "internal/nest/cmd/nest/x.go", ours("internal/nest"), ""},
+		{inside, "internal/cmd/check/x.go", ours("internal/testutil/layers"), ""},
+		{inside, "internal/cmd/check/x.go", ours("internal/testutil"), "only tests"},
+		{inside, "vmm/x.go", ours("internal/device/devicetest"), "vmmtest"},
+		{inside, "vmm/vmmtest/x.go", ours("internal/device/devicetest"), ""},
+		{inside, "examples/a/x.go", ours("vmm/vmmtest"), "only tests"},
+		{inside, "examples/a/x.go", ours("internal/kvm"), "stranger"},
+		{inside, "internal/bus/x.go", ours("vmm"), "below vmm"},
+		{inside, "internal/bus/x_test.go", ours("vmm"), "below vmm"},
+		{inside, "internal/boot/x.go", ours("internal/kvm"), "only vmm"},
+		{inside, "internal/boot/x_test.go", ours("internal/kvm"), ""},
+		{inside, "internal/device/uart/x_test.go", ours("internal/kvm"), "never KVM"},
+		{inside, "vmm/x.go", ours("examples/a"), "example"},
+		{outside, "vmm/x.go", imports("example.com/x"), "vmm/x.go:3: imports example.com/x"},
+		{outside, "vmm/x.go", imports("gvisor.dev/gvisor/pkg/ring0/pagetables"), "only internal/boot may"},
+		{outside, "internal/boot/x.go", imports("gvisor.dev/gvisor/pkg/abi/linux"), "not on the list"},
+		{outside, "patch/x.go", imports("golang.org/x/sys/unix"), "only vmm"},
+		{outside, "vmm/x.go", imports("github.com/stretchr/testify/require"), "may"},
+		{outside, "vmm/x_test.go", imports("github.com/stretchr/testify/require"), ""},
+		{outside, "vmm/x.go", imports("log/slog"), ""},
+		{unsafeFiles, "vmm/x_test.go", imports("unsafe"), "vmm/x_test.go:3: imports unsafe"},
+		{unsafeFiles, "vmm/x_unsafe_test.go", imports("unsafe"), ""},
+		{unsafeFiles, "vmm/x.go", imports("C"), "cgo"},
+		{noInit, "vmm/x.go", "package p\n\nfunc init() {}", "vmm/x.go:3"},
+		{noInit, "vmm/x.go", "package p\n\nfunc (t T) init() {}", ""},
+		{noInit, "vmm/x.go", "package main\n\nfunc init() {}", ""},
+		{quiet, "vmm/x.go", "package p\n\nimport \"fmt\"\n\nfunc f() { fmt.Println() }", "vmm/x.go:5: library code uses fmt.Println"},
+		{quiet, "vmm/x.go", "package p\n\nimport o \"os\"\n\nfunc f() { o.Exit(1) }", "os.Exit"},
+		{quiet, "vmm/x.go", "package p\n\nimport \"log\"\n\nvar l = log.Default()", "log.Default"},
+		{quiet, "vmm/x.go", "package p\n\nimport \"log\"\n\nfunc f(log T) { log.Info() }", ""},
+		{quiet, "vmm/x.go", "package p\n\nfunc f() { println() }", "println"},
+		{quiet, "vmm/x.go", "package p\n\nimport \"fmt\"\n\nfunc f() { fmt.Sprint() }", ""},
+		{quiet, "vmm/x_test.go", "package p\n\nimport \"fmt\"\n\nfunc f() { fmt.Println() }", ""},
+	} {
+		wrong := c.rule(parse(t, c.name, c.text))
+
+		if c.want == "" {
+			require.Empty(t, wrong, "%s\n%s", c.name, c.text)
+			continue
+		}
+
+		require.Contains(t, strings.Join(wrong, "\n"), c.want, "%s\n%s", c.name, c.text)
+	}
+}
