@@ -76,7 +76,7 @@ func (c *vcpu) failed(reason kvm.Reason, code uint64, data []uint64) Exit {
 func (c *vcpu) handlePIO(s patch.Section) {
 	p := c.kvm.PIO()
 
-	for n := 0; n+p.Size <= len(p.Data); n += p.Size {
+	for n := 0; n < len(p.Data); n += p.Size {
 		if e := p.Data[n : n+p.Size : n+p.Size]; p.Write {
 			c.machine.pio.Write(s, uint64(p.Port), e)
 		} else {

@@ -52,6 +52,10 @@ func New(ctx context.Context, cfg Config) (_ *Machine, err error) {
 		return nil, err
 	}
 
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("vmm: %w", context.Cause(ctx))
+	}
+
 	m := &Machine{
 		cfg:     cfg,
 		domain:  patch.NewDomain(cfg.Name),
@@ -161,6 +165,11 @@ func (m *Machine) States() <-chan State { return m.state.watch() }
 
 // lock takes the machine for one call that changes its state.
 func (m *Machine) lock(ctx context.Context) (unlock func(), err error) {
+	// A select with both ready would toss a coin.
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("vmm: %w", context.Cause(ctx))
+	}
+
 	select {
 	case m.control <- struct{}{}:
 		return func() { <-m.control }, nil

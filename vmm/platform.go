@@ -24,7 +24,9 @@ func (p platform) MMIO(name string, base, size uint64, h Handler) error {
 	w := bus.Window{Name: name, Base: base, Size: size, Handler: h}
 
 	for _, r := range p.m.mem.Ranges() {
-		if base < r.End() && base+size > r.Base {
+		// Of the last addresses, since the end of the highest window is 2^64. Claim
+		// refuses one that is empty or goes round.
+		if last := base + size - 1; base < r.End() && last >= base && last >= r.Base {
 			return &OverlapError{New: w, Old: bus.Window{Name: "RAM", Base: r.Base, Size: r.Size}}
 		}
 	}

@@ -83,8 +83,16 @@ func (c *vcpu) run(ready *sync.WaitGroup, gate <-chan struct{}) {
 		return
 	}
 
-	c.machine.end(c.loop())
+	// Said first, for a handler that ends its goroutine (runtime.Goexit): then the rest
+	// of the machine must not wait for this vCPU.
+	exit := c.exit(ExitFailed, errGoexit)
+
+	defer func() { c.machine.end(exit) }()
+
+	exit = c.loop()
 }
+
+var errGoexit = errors.New("a device handler ended the vCPU's goroutine")
 
 // loop runs the guest until it ends or is ended, and says how.
 func (c *vcpu) loop() (exit Exit) {
@@ -92,11 +100,11 @@ func (c *vcpu) loop() (exit Exit) {
 
 	defer func() {
 		if v := recover(); v != nil {
-			if inside {
-				c.worker.Leave()
-			}
-
 			exit = c.exit(ExitFailed, &PanicError{VCPU: c.id, Value: v, Stack: debug.Stack()})
+		}
+
+		if inside {
+			c.worker.Leave()
 		}
 	}()
 

@@ -1,0 +1,348 @@
+package vmm_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vgraft/vgraft/internal/layout"
+	"github.com/vgraft/vgraft/internal/testutil"
+	"github.com/vgraft/vgraft/vmm"
+	"github.com/vgraft/vgraft/vmm/vmmtest"
+)
+
+func TestLife_ends(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	for _, tt := range []struct {
+		name  string
+		guest *vmmtest.Code
+		want  vmm.ExitReason
+	}{
+		{"power off", powerOff(), vmm.ExitPowerOff},
+		{"reset register", code().Out(1, layout.PortReset, 2).Out(1, layout.PortReset, 6).Spin(), vmm.ExitReset},
+		{"keyboard controller", code().Out(1, layout.PortI8042, 0xfe).Spin(), vmm.ExitReset},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m, e := run(t, config(tt.guest))
+			require.Equal(t, tt.want, e.Reason, e)
+			require.Equal(t, vmm.Stopped, m.State())
+			require.NoError(t, e.Err)
+			require.Equal(t, e, wait(t, m), "the same answer again")
+
+			require.NoError(t, m.Close())
+			require.Equal(t, e, wait(t, m), "and after Close")
+		})
+	}
+}
+
+func TestLife_states(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	ctx := within(t)
+	m := create(t, config(counting()))
+	states := m.States()
+	next := func() vmm.State {
+		select {
+		case s := <-states:
+			return s
+		case <-ctx.Done():
+			t.Fatal("no new state")
+			return 0
+		}
+	}
+
+	is := func(want vmm.State, err error) {
+		t.Helper()
+
+		var state *vmm.StateError
+
+		require.ErrorIs(t, err, vmm.ErrState)
+		require.ErrorAs(t, err, &state)
+		require.Equal(t, want, state.State)
+		require.Equal(t, want == vmm.Closed, errors.Is(err, os.ErrClosed))
+		require.Equal(t, want, m.State())
+	}
+
+	require.Equal(t, vmm.Created, next())
+	is(vmm.Created, m.Pause(ctx))
+	is(vmm.Created, m.Resume(ctx))
+
+	require.NoError(t, m.Start(ctx))
+	require.Equal(t, vmm.Running, next())
+	is(vmm.Running, m.Start(ctx))
+	is(vmm.Running, m.Resume(ctx))
+	moved(t, m, dataAt)
+
+	for range 20 {
+		require.NoError(t, m.Pause(ctx))
+		require.Equal(t, vmm.Paused, next())
+		is(vmm.Paused, m.Pause(ctx))
+		is(vmm.Paused, m.Start(ctx))
+
+		stands := word(t, m, dataAt)
+
+		time.Sleep(time.Millisecond)
+		require.Equal(t, stands, word(t, m, dataAt))
+
+		require.NoError(t, m.Resume(ctx))
+		require.Equal(t, vmm.Running, next())
+		moved(t, m, dataAt)
+	}
+
+	require.NoError(t, m.Close())
+	is(vmm.Closed, m.Start(ctx))
+	is(vmm.Closed, m.Pause(ctx))
+	is(vmm.Closed, m.Resume(ctx))
+
+	_, err := m.Memory().ReadAt(make([]byte, 1), 0)
+	require.ErrorIs(t, err, os.ErrClosed)
+
+	last := vmm.Created
+	for s := range states {
+		last = s
+	}
+
+	require.Equal(t, vmm.Closed, last, "a slow receiver never misses the last")
+
+	var late []vmm.State
+	for s := range m.States() {
+		late = append(late, s)
+	}
+
+	require.Equal(t, []vmm.State{vmm.Closed}, late)
+}
+
+// Close in every state, twice, and by several at once.
+func TestLife_close(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	for name, to := range map[string]func(t *testing.T, m *vmm.Machine){
+		"created": func(*testing.T, *vmm.Machine) {},
+		"running": func(t *testing.T, m *vmm.Machine) { require.NoError(t, m.Start(t.Context())) },
+		"running for a while": func(t *testing.T, m *vmm.Machine) {
+			require.NoError(t, m.Start(t.Context()))
+			moved(t, m, dataAt)
+		},
+		"paused": func(t *testing.T, m *vmm.Machine) {
+			require.NoError(t, m.Start(t.Context()))
+			require.NoError(t, m.Pause(within(t)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &device{closing: errors.New("a device's own")}
+			cfg := config(counting(), d)
+			cfg.CPUs = 3
+			m, err := vmm.New(t.Context(), cfg)
+			require.NoError(t, err)
+			to(t, m)
+
+			var (
+				wg   sync.WaitGroup
+				mu   sync.Mutex
+				errs []error
+			)
+
+			for range 4 {
+				wg.Go(func() {
+					e, err := m.Wait(within(t))
+					if err != nil || e.Reason != vmm.ExitClosed {
+						t.Errorf("%v, %v", e, err)
+					}
+				})
+				wg.Go(func() {
+					err := m.Close()
+
+					mu.Lock()
+					defer mu.Unlock()
+
+					if err != nil {
+						errs = append(errs, err)
+					}
+				})
+			}
+
+			wg.Wait()
+			require.Len(t, errs, 1, "one call closes")
+			require.ErrorIs(t, errs[0], d.closing)
+			require.Equal(t, vmm.Closed, m.State())
+			require.NoError(t, m.Close())
+			require.EqualValues(t, 1, d.close.Load())
+		})
+	}
+}
+
+func TestLife_context(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	reason := errors.New("the reason")
+	gone, cancel := context.WithCancelCause(t.Context())
+	cancel(reason)
+
+	_, err := vmm.New(gone, config(powerOff()))
+	require.ErrorIs(t, err, reason)
+
+	// A handler that blocks, against its contract: the vCPU can't be paused.
+	entered, release := make(chan struct{}), make(chan struct{})
+	d := &device{port: portAt, ports: 1, write: func(uint64, []byte) { close(entered); <-release }}
+	m := create(t, config(code().Out(1, portAt, 0).PowerOff(), d))
+
+	for range 20 {
+		require.ErrorIs(t, m.Start(gone), reason)
+	}
+
+	require.Equal(t, vmm.Created, m.State())
+	require.NoError(t, m.Start(t.Context()))
+	<-entered
+
+	for range 20 {
+		require.ErrorIs(t, m.Pause(gone), reason)
+	}
+
+	soon, stop := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer stop()
+
+	require.ErrorIs(t, m.Pause(soon), context.DeadlineExceeded)
+	require.Equal(t, vmm.Running, m.State())
+
+	_, err = m.Wait(soon)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+
+	close(release)
+	require.Equal(t, vmm.ExitPowerOff, wait(t, m).Reason, "it runs on")
+
+	_, err = m.Wait(gone)
+	require.NoError(t, err, "there is an answer")
+}
+
+// The guest ends while others pause and resume it.
+func TestLife_pauseAtEnd(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	for range 20 {
+		guest := code().Mov(vmmtest.RBX, 20_000).Label("again").Dec(vmmtest.RBX).Jnz("again").PowerOff()
+		cfg := config(guest)
+		cfg.CPUs = 2
+		m := start(t, cfg)
+
+		for {
+			if err := m.Pause(within(t)); err != nil {
+				require.ErrorIs(t, err, vmm.ErrState)
+				break
+			}
+
+			if err := m.Resume(within(t)); err != nil {
+				require.ErrorIs(t, err, vmm.ErrState)
+				break
+			}
+		}
+
+		require.Equal(t, vmm.ExitPowerOff, wait(t, m).Reason)
+		require.NoError(t, m.Close())
+	}
+}
+
+// All vCPUs of a Flat guest start, and each knows which one it is.
+func TestLife_vcpus(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	cfg := config(counting())
+	cfg.CPUs = 4
+	m := start(t, cfg)
+
+	for i := range int64(4) {
+		require.Eventually(t, func() bool { return word(t, m, dataAt+8*i) > 1000 }, patience, time.Millisecond, "vCPU %d", i)
+	}
+
+	require.NoError(t, m.Pause(within(t)))
+
+	var stands [4]uint64
+	for i := range stands {
+		stands[i] = word(t, m, dataAt+8*int64(i))
+	}
+
+	time.Sleep(5 * time.Millisecond)
+
+	for i := range stands {
+		require.Equal(t, stands[i], word(t, m, dataAt+8*int64(i)), "all stand")
+	}
+}
+
+func TestLife_several(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	var all []*vmm.Machine
+	for range 5 {
+		all = append(all, start(t, config(counting())))
+	}
+
+	for i, m := range all {
+		moved(t, m, dataAt)
+
+		if i%2 == 0 {
+			require.NoError(t, m.Close())
+		}
+	}
+
+	moved(t, all[1], dataAt)
+	moved(t, all[3], dataAt)
+}
+
+// Bytes go in one way and come out the other.
+func TestLife_serial(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	const com = layout.PortCOM1
+
+	// Open the line (DTR and RTS), then echo, until a dot: wait for data (LSR bit 0),
+	// read it, send it on.
+	guest := code().Out(1, com+4, 3).Label("again").
+		In(1, com+5).Raw(0xa8, 1).Jz("again"). // test al, 1
+		In(1, com).Copy(vmmtest.RBX, vmmtest.RAX).Mov(vmmtest.RDX, com).OutDX(1).
+		Cmp(vmmtest.RBX, '.').Jnz("again").PowerOff()
+
+	said := strings.Repeat("what the guest hears it says; ", 30) + "."
+	out := &sink{}
+	_, e := run(t, config(guest, vmm.Serial(strings.NewReader(said), out)))
+
+	require.Equal(t, vmm.ExitPowerOff, e.Reason)
+	require.Equal(t, said, out.String(), "all of it is there when Wait returns")
+}
