@@ -14,7 +14,7 @@ type (
 	// its windows and lines and keeps what it needs of the platform. An error fails
 	// New. Nothing of the guest runs yet.
 	//
-	// A device may also implement any of Starter, Resetter and io.Closer.
+	// A device may also implement Starter and io.Closer.
 	Device = device.Device
 
 	// Handler is what a device does when the guest touches one of its windows:

@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -34,7 +33,7 @@ const howToRunInRig = `to try it in the emulated KVM host that the tests use, fr
 
 func main() { os.Exit(run()) }
 
-func run() (code int) {
+func run() int {
 	boot := vmm.Linux{}
 	flag.StringVar(&boot.Kernel, "kernel", "", "`path` of a bzImage or an ELF vmlinux")
 	flag.StringVar(&boot.Initrd, "initrd", "", "`path` of the initial ramdisk")
@@ -67,12 +66,11 @@ func run() (code int) {
 	defer restore()
 
 	exit, err := runGuest(ctx, vmm.Config{Memory: *memory << 20, CPUs: *cpus, Boot: boot})
-
 	restore() // before anything is printed
 
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		fmt.Fprintln(os.Stderr, "linux: timed out after", time.Duration(*timeout))
+		fmt.Fprintln(os.Stderr, "linux: timed out after", *timeout)
 		return exitTimeout
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "linux:", err)
@@ -82,7 +80,6 @@ func run() (code int) {
 	}
 
 	fmt.Fprintln(os.Stderr, "linux:", exit)
-
 	return exitFailure
 }
 

@@ -111,7 +111,7 @@ func TestProgram(t *testing.T) {
 			require.Contains(t, stderr.String(), c.stderr)
 
 			if c.timeout != "1s" {
-				require.Contains(t, stdout.text.String(), "hello from the guest, 2 CPUs")
+				require.Contains(t, stdout.text.String(), greeting)
 			}
 
 			if c.stderr == "" {
@@ -131,7 +131,10 @@ func TestProgram(t *testing.T) {
 	})
 }
 
-// typist keeps what a guest prints and, at the first line, types.
+// greeting is what the guest prints when it is in userspace.
+const greeting = "hello from the guest, 2 CPUs"
+
+// typist keeps what a guest prints and types once it has greeted.
 type typist struct {
 	text  bytes.Buffer
 	keys  string
@@ -142,7 +145,7 @@ type typist struct {
 func (w *typist) Write(p []byte) (int, error) {
 	w.text.Write(p)
 
-	if !w.typed && strings.Contains(w.text.String(), "hello") {
+	if !w.typed && strings.Contains(w.text.String(), greeting) {
 		w.typed = true
 
 		if _, err := io.WriteString(w.to, w.keys); err != nil {

@@ -19,7 +19,7 @@ import (
 // its windows and lines and keeps what it needs of the platform. An error fails New.
 // Nothing of the guest runs yet.
 //
-// A device may also implement any of Starter, Resetter and io.Closer.
+// A device may also implement Starter and io.Closer.
 type Device interface {
 	Attach(p Platform) error
 }

@@ -46,6 +46,7 @@ var steps = []struct {
 	// The tests that boot machines share two processors: one package at a time is as
 	// fast as two, and steadier.
 	{"tests", nil, []string{"go", "test", "-p", "1", "-timeout", "30m", "./..."}},
+	{"tests of the plain page tables", nil, []string{"go", "test", "-tags", "vgraft_plaintables", "./internal/boot"}},
 	{"tests with the race detector", []string{"CGO_ENABLED=1"}, []string{"go", "test", "-race", "-short", "-p", "1", "-timeout", "20m", "./patch/...", "./vmm/...", "./internal/bus", "./internal/device/...", "./internal/guestmem"}},
 	{"benchmarks, once each", nil, []string{"go", "test", "-run", "^$", "-bench", ".", "-benchtime", "1x", "-short", "-p", "1", "-timeout", "10m", "./patch/...", "./vmm/...", "./internal/..."}},
 }
