@@ -1,0 +1,58 @@
+package vmm
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/vgraft/vgraft/internal/kvm"
+)
+
+// Exited is the first vCPU of a machine that was never started, run by the test itself
+// until it came out of the guest to access a device. It stands there, and its exit can
+// be handled any number of times.
+type Exited struct {
+	c      *vcpu
+	reason kvm.Reason
+}
+
+// RunToAccess enters the guest of a new machine once. Everything that is done with the
+// result is done on the calling goroutine, locked to its thread, and before m.Close.
+func RunToAccess(m *Machine) (*Exited, error) {
+	c := m.vcpus[0]
+
+	reason, err := c.kvm.Run()
+	if err != nil {
+		return nil, err
+	}
+
+	if !slices.Contains([]kvm.Reason{kvm.ExitIO, kvm.ExitMMIO}, reason) {
+		return nil, fmt.Errorf("the guest's first exit is %v", reason)
+	}
+
+	c.worker = m.domain.NewWorker("test")
+
+	return &Exited{c, reason}, nil
+}
+
+// Handle does with the exit what the vCPU's thread does: see vcpu.loop.
+func (e *Exited) Handle() bool {
+	s := e.c.worker.Enter()
+	_, ended := exitSlot.In(s)(e.c, s, e.reason)
+	e.c.worker.Leave()
+
+	return ended
+}
+
+// Break has each Reenter end at once, without the guest.
+func (e *Exited) Break() { e.c.kvm.Interrupt() }
+
+// Reenter is the system call alone. It says whether it was broken off.
+func (e *Exited) Reenter() bool {
+	_, err := e.c.kvm.Run()
+
+	return errors.Is(err, kvm.ErrInterrupted)
+}
+
+// Close gives up the vCPU, and leaves the machine to be closed.
+func (e *Exited) Close() { e.c.worker.Close() }
