@@ -219,6 +219,23 @@ func TestBadInput_start(t *testing.T) {
 	require.EqualValues(t, 1, last.close.Load())
 }
 
+func TestBadInput_startPanic(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	first := &device{}
+	m := create(t, config(counting(), first, &device{start: func() error { panic("mine") }}))
+
+	require.PanicsWithValue(t, "mine", func() { _ = m.Start(t.Context()) })
+	require.Equal(t, vmm.ExitFailed, wait(t, m).Reason)
+	require.Zero(t, word(t, m, dataAt), "the guest hasn't run")
+	require.EqualValues(t, 1, first.stopped.Load())
+	require.NoError(t, m.Close())
+}
+
 // smallELF is an ELF kernel with the PVH note and one segment that wants memsz bytes.
 func smallELF(memsz uint32) []byte {
 	b := make([]byte, 0x200)

@@ -21,7 +21,8 @@ import (
 type Machine struct {
 	cfg     Config
 	domain  *patch.Domain
-	devices []Device // the board's, then the configuration's
+	devices []Device  // the board's, then the configuration's
+	started []Starter // those of them that are to be stopped
 	mem     *guestmem.Memory
 	sys     *kvm.System
 	vm      *kvm.VM
@@ -216,19 +217,27 @@ func (m *Machine) Start(ctx context.Context) error {
 
 	ready.Wait()
 
-	started, err := m.startDevices()
-	if err != nil {
-		m.end(Exit{Reason: ExitFailed, VCPU: -1, Err: err})
-	}
+	// Also if a device panics: the embedder may recover, and Close must find an end.
+	err = errStartPanic
 
-	close(gate)
+	defer func() {
+		if err != nil {
+			m.end(Exit{Reason: ExitFailed, VCPU: -1, Err: err})
+		}
 
-	go m.supervise(started)
+		close(gate)
+
+		go m.supervise()
+	}()
+
+	err = m.startDevices()
 
 	return err
 }
 
-func (m *Machine) startDevices() (started []Starter, _ error) {
+var errStartPanic = errors.New("vmm: a device panicked in Start")
+
+func (m *Machine) startDevices() error {
 	for _, d := range m.devices {
 		s, ok := d.(Starter)
 		if !ok {
@@ -236,20 +245,20 @@ func (m *Machine) startDevices() (started []Starter, _ error) {
 		}
 
 		if err := s.Start(); err != nil {
-			return started, fmt.Errorf("vmm: start device %T: %w", d, err)
+			return fmt.Errorf("vmm: start device %T: %w", d, err)
 		}
 
-		started = append(started, s)
+		m.started = append(m.started, s)
 	}
 
-	return started, nil
+	return nil
 }
 
 // supervise waits for the end of the guest, and then says so.
-func (m *Machine) supervise(started []Starter) {
+func (m *Machine) supervise() {
 	m.threads.Wait()
 
-	for _, s := range slices.Backward(started) {
+	for _, s := range slices.Backward(m.started) {
 		s.Stop()
 	}
 
