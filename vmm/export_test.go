@@ -16,12 +16,16 @@ type Exited struct {
 	reason kvm.Reason
 }
 
-// RunToAccess enters the guest of a new machine once. Everything that is done with the
+// RunToAccess enters the guest of a new machine, until it exits. Everything that is done with the
 // result is done on the calling goroutine, locked to its thread, and before m.Close.
 func RunToAccess(m *Machine) (*Exited, error) {
 	c := m.vcpus[0]
 
 	reason, err := c.kvm.Run()
+	for errors.Is(err, kvm.ErrInterrupted) { // by the signals of the Go runtime
+		reason, err = c.kvm.Run()
+	}
+
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/layout"
+	"github.com/vgraft/vgraft/internal/nest"
 )
 
 var le = binary.LittleEndian
@@ -147,15 +148,16 @@ func bytesAt(t testing.TB, m Memory, gpa, n uint64) []byte {
 	return b
 }
 
-// TestParse_real takes a kernel of a distribution from VGRAFT_TEST_BZIMAGE; the other
-// tests make their images.
+// TestParse_real takes a kernel of a distribution; the other tests make their images.
 func TestParse_real(t *testing.T) {
-	path := os.Getenv("VGRAFT_TEST_BZIMAGE")
-	if path == "" {
-		t.Skip("VGRAFT_TEST_BZIMAGE names no kernel")
+	if testing.Short() {
+		t.Skip("-short: may download a kernel")
 	}
 
-	f, err := os.Open(path)
+	kernel, err := nest.Kernel(t.Context(), nest.Cloud)
+	require.NoError(t, err)
+
+	f, err := os.Open(kernel.Vmlinuz)
 	require.NoError(t, err)
 
 	defer f.Close()
