@@ -3,6 +3,7 @@ package testutil
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -44,10 +45,12 @@ func inRig(t testing.TB, why string) {
 	}
 	defer cancel()
 	t.Logf("in the nested rig, because %s", why)
-	var said bytes.Buffer
-	out := io.MultiWriter(&said, t.Output()) // one writer for both streams: written by one goroutine
-	code, err := nest.Run(ctx, nest.Config{Stdout: out, Stderr: out}, append([]string{exe}, testArgs(name, timeout)...)...)
-	switch result := testResult(said.Bytes(), name); {
+	code, said, err := rerun(ctx, t, append([]string{exe}, testArgs(name, timeout)...))
+	for try := 1; errors.Is(err, errStalled) && try < rigTries; try++ {
+		t.Logf("the nested rig stalled; trying again: %v", err)
+		code, said, err = rerun(ctx, t, append([]string{exe}, testArgs(name, timeout)...))
+	}
+	switch result := testResult(said, name); {
 	case err != nil:
 		t.Fatal(err)
 	case code != 0:
@@ -58,6 +61,40 @@ func inRig(t testing.TB, why string) {
 		t.Fatal("the test binary in the nested rig ended well, but reports no result of this test")
 	}
 }
+
+// The emulated machine sometimes stops getting on: one of its processors no longer takes
+// timer interrupts, its kernel complains of RCU stalls, and nothing in it can be
+// trusted to end. A rig that says nothing for stallAfter has stalled, and the test
+// is begun anew in another; a test that hangs by itself does so each time.
+const (
+	stallAfter = time.Minute
+	rigTries   = 3
+)
+
+var errStalled = errors.New("no output from the nested rig")
+
+// rerun runs the command in a rig of its own.
+func rerun(ctx context.Context, t testing.TB, argv []string) (code int, said []byte, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watchdog := time.AfterFunc(stallAfter, func() { cancel(fmt.Errorf("%w for %v", errStalled, stallAfter)) })
+	defer watchdog.Stop()
+	var b bytes.Buffer
+	alive := writerFunc(func(p []byte) (int, error) {
+		watchdog.Reset(stallAfter)
+		return len(p), nil
+	})
+	out := io.MultiWriter(&b, t.Output(), alive) // one writer for both streams: written by one goroutine
+	code, err = nest.Run(ctx, nest.Config{Stdout: out, Stderr: out}, argv...)
+	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
+	return code, b.Bytes(), err
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // testArgs are the arguments for this one test. Flags of the test binary's own
 // are passed on, and the part of -run that chooses subtests.
