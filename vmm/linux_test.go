@@ -149,6 +149,24 @@ func TestLinux(t *testing.T) {
 		})
 	}
 
+	t.Run("pause while it boots", func(t *testing.T) {
+		g := boot(t, vmm.Config{Memory: 256 << 20, CPUs: 2, Boot: vmm.Linux{
+			Kernel: kernelImage(t, nest.Cloud, true), Initrd: initrd, Cmdline: "console=ttyS0",
+		}})
+
+		for i := range 20 {
+			time.Sleep(time.Duration(10*i) * time.Millisecond)
+			require.NoError(t, g.m.Pause(t.Context()))
+			require.Equal(t, vmm.Paused, g.m.State())
+			time.Sleep(20 * time.Millisecond)
+			require.NoError(t, g.m.Resume(t.Context()))
+		}
+
+		g.expect("ready")
+		g.send("off")
+		require.Equal(t, vmm.ExitPowerOff, g.wait().Reason)
+	})
+
 	t.Run("patch a device under a running kernel", func(t *testing.T) {
 		g := boot(t, vmm.Config{Memory: 256 << 20, Devices: []vmm.Device{answer{}}, Boot: vmm.Linux{
 			// The cloud kernel has no /dev/port.
