@@ -130,3 +130,16 @@ func TestTestResult(t *testing.T) {
 	require.Equal(t, "PASS", testResult([]byte(out), "TestAB"))
 	require.Equal(t, "", testResult([]byte("testing: warning: no tests to run\nPASS\n"), "TestA"))
 }
+
+func TestStalled(t *testing.T) {
+	for console, want := range map[string]bool{
+		"rcu: \trcu_preempt kthread starved for 68264 jiffies! g1297": true,
+		"rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:":       true,
+		"Linux version 6.1\nrcu: Hierarchical SRCU implementation.":   false,
+		"": false,
+	} {
+		if got := stalled(console); got != want {
+			t.Errorf("stalled(%q) = %v", console, got)
+		}
+	}
+}
