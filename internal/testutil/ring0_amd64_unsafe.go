@@ -71,17 +71,16 @@ func probeRing0() (err error) {
 	if err := enterLongMode(vcpu); err != nil {
 		return err
 	}
-	for {
-		err := kvm.Run(vcpu)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
+	// A signal, such as those by which Go's runtime preempts, ends KVM_RUN with EINTR,
+	// which gokvm doesn't tell; the exit reason does.
+	const exitHLT, exitIntr = 5, 10 // KVM_EXIT_HLT, KVM_EXIT_INTR
+	reason := uint32(exitIntr)
+	for reason == exitIntr {
+		if err := kvm.Run(vcpu); err != nil && !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
 			return fmt.Errorf("KVM_RUN: %w", err)
 		}
+		reason = (*kvm.RunData)(unsafe.Pointer(&run[0])).ExitReason
 	}
-	const exitHLT = 5 // KVM_EXIT_HLT
-	reason := (*kvm.RunData)(unsafe.Pointer(&run[0])).ExitReason
 	low, high := binary.LittleEndian.Uint64(mem[probeOperand:]), binary.LittleEndian.Uint64(mem[probeOperand+8:])
 	if reason != exitHLT || low != probeLow || high != probeHigh {
 		return fmt.Errorf("this KVM does not run guest ring 0 natively: cmpxchg16b ended in exit %d", reason)
