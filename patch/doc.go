@@ -30,12 +30,26 @@
 //
 // # Patches
 //
-// A Patch is a set of bindings. Engine.Apply publishes a new view to the domain with
-// one pointer store, then waits until every worker has passed a section boundary. No
-// worker waits for it, no signal is sent. Engine.Revert puts the view without the
-// patch back, in the same way. Patches stack; only the top one can be reverted.
+// A Patch is a set of bindings, with what belongs to them: an identity, what it depends
+// on, hooks, expectations, versions of shared data. Engine.Apply publishes a new view to
+// the domain with one pointer store, then waits until every worker has passed a section
+// boundary. No worker waits for it, no signal is sent. Engine.Revert puts the view
+// without the patch back, in the same way. Patches stack; only the top one can be
+// reverted; Engine.Replace puts one patch in place of the whole stack, in one transition.
 //
-// The package knows nothing of virtual machines: any daemon can use it. It starts no
-// goroutine, takes no signal and keeps no state but the list of declared slots and
-// the default domain.
+// Where old and new must not overlap, because the shape of data changes, a transition in
+// Barrier mode has all old sections end before the first new one begins.
+//
+// Whatever fails, a wrong state, a hook's veto, a deadline, leaves every domain as it
+// was, with an error that says what was in the way.
+//
+// # Mistakes
+//
+// A wrong use of a worker panics, as does a wrong declaration of a slot: these are
+// mistakes of the program. All else is an error: see StateError, TimeoutError,
+// HookError, ExpectationError and the Err variables.
+//
+// The package knows nothing of virtual machines: any daemon can use it. It takes no
+// signal, starts a goroutine only to run a hook, and keeps no state but what is declared,
+// slots and shadow variables, and the default domain.
 package patch

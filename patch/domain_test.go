@@ -189,7 +189,7 @@ func TestEngine_stuckWorkerIsNamed(t *testing.T) {
 
 			_, err = e.Revert(untilSwap(t, domains[0]), p, on)
 			require.ErrorAs(t, err, &late)
-			require.Equal(t, "revert", late.Op)
+			require.Equal(t, patch.OpRevert, late.Op)
 
 			for _, d := range domains {
 				require.Equal(t, "alpha/p beta gamma", answers(d), "rolled back")

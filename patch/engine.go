@@ -1,12 +1,11 @@
 package patch
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -16,18 +15,33 @@ type Options struct {
 	Logger *slog.Logger
 
 	// Timeout bounds a transition whose context has no deadline, from the call on,
-	// waiting for another transition included. 0 or less means 10 seconds.
+	// waiting for another transition included; and post hooks. 0 or less means 10 s.
 	Timeout time.Duration
 }
 
-// Engine applies and reverts patches. Make one with NewEngine. All methods may be called
-// from any goroutine that is in no section of the domains they change: such a section
-// can't end while its own goroutine waits for that. Transitions of one domain run one
-// after the other. Many engines may serve the same domains: what is applied is the
+// Engine loads, applies and reverts patches. Make one with NewEngine. All methods may be
+// called from any goroutine that is in no section of the domains they change: such a
+// section can't end while its own goroutine waits for that. Transitions of one domain run
+// one after the other. Many engines may serve the same domains: what is applied is the
 // domain's state, not the engine's.
+//
+//	                Load                  Apply, Replace
+//	(not loaded) ----------> Checked <----------------------> Applied
+//	             <----------          Revert, Replace of it
+//	               Unload
+//
+// A patch is Applied while it is in the stack of some domain, and Checked otherwise. What
+// fails leaves it where it was.
 type Engine struct {
 	log     *slog.Logger
 	timeout time.Duration
+
+	fleet lock // held by transitions everywhere and by Attach
+
+	mu         sync.Mutex // guards what follows
+	patches    []*Patch   // loaded, the oldest first
+	attached   []*Domain
+	everywhere []*Patch // the stack that an attached domain begins with
 }
 
 // NewEngine makes an engine.
@@ -43,75 +57,296 @@ func NewEngine(o Options) *Engine {
 	return &Engine{log: o.Logger, timeout: o.Timeout}
 }
 
-// Target says where a transition happens. Make it with On.
-type Target struct{ domains []*Domain }
+// Load takes a patch into the engine, so that it can be listed and found by name, and
+// runs its Load hook. Nothing is applied. The error is a *StateError with ErrDuplicate
+// when another patch of that name or id is loaded, or the *HookError. A patch that is
+// loaded already is left as it is.
+func (e *Engine) Load(ctx context.Context, p *Patch) error {
+	_, err := e.load(ctx, OpUpload, p)
 
-// On targets domains, in this order; a domain named twice counts once. A nil one makes
-// every transition of the target fail: it is somebody's mistake, and to patch just the
-// others would hide it.
-func On(domains ...*Domain) Target {
-	t := Target{}
+	return err
+}
 
-	for _, d := range domains {
-		if !slices.Contains(t.domains, d) {
-			t.domains = append(t.domains, d)
+// load says whether it was this call that loaded the patch.
+func (e *Engine) load(ctx context.Context, op Op, p *Patch) (fresh bool, err error) {
+	if !p.made() {
+		return false, fmt.Errorf("patch: %s: %w: one that New didn't make", op, ErrInvalid)
+	}
+
+	e.mu.Lock()
+
+	for _, q := range e.patches {
+		if q == p {
+			e.mu.Unlock()
+			return false, nil
+		}
+
+		if q.Name() == p.Name() || q.ID() == p.ID() {
+			e.mu.Unlock()
+			return false, &StateError{Op: op, Patch: p.Name(), Err: ErrDuplicate, Detail: fmt.Sprintf("%q, id %s", q.Name(), q.ID())}
 		}
 	}
 
-	return t
+	e.patches = append(e.patches, p)
+	e.mu.Unlock()
+
+	if !p.life.hold() || p.spec.Hooks.Load == nil {
+		return true, nil
+	}
+
+	ctx, cancel := e.bounded(ctx)
+	defer cancel()
+
+	if err := (hook{name: "load", patch: p, call: p.spec.Hooks.Load}).run(ctx, &Report{}); err != nil {
+		e.forget(p)
+		p.life.release()
+
+		return false, err
+	}
+
+	return true, nil
 }
 
-// Apply binds the patch's functions in every domain of the target. Each domain takes
-// the new view with one pointer store, so that each section is wholly old or wholly
-// new; then Apply waits until every worker has passed a section boundary. No worker
-// ever waits. When Apply returns no section runs with the view before; of calls through
-// Slot.Get it knows nothing, and one that began before may still run.
-//
-// An error means that every domain of the target has the bindings it had. It is, or
-// joins, one *StateError per domain where the patch is applied already; or it is a
-// *TimeoutError, when the context, or the engine's Timeout, ended first. In that case
-// some sections may have run with the patch before it was taken back, and may still do
-// so when Apply returns, until they end.
-func (e *Engine) Apply(ctx context.Context, p *Patch, on Target) (Report, error) {
-	return e.transition(ctx, "apply", p, on, func(d *Domain) (*view, []*Patch, error) {
-		if slices.Contains(d.applied, p) {
-			return nil, nil, &StateError{Op: "apply", Patch: p.name, Domain: d.name, Err: ErrApplied}
+func (e *Engine) forget(p *Patch) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	if i := slices.Index(e.patches, p); i >= 0 {
+		e.patches = slices.Delete(e.patches, i, i+1)
+	}
+}
+
+// Unload lets the patch go. It waits until no section runs that may have seen it in a
+// transition that failed, then runs its Unload hook. It is a *StateError where the patch
+// is applied to a domain, isn't loaded, or takes part in a transition; and a
+// *TimeoutError where such a section doesn't end in time. Then it stays loaded.
+func (e *Engine) Unload(ctx context.Context, p *Patch) error {
+	ctx, cancel := e.bounded(ctx)
+	defer cancel()
+
+	if !p.made() || !e.holds(p) {
+		name := ""
+		if p.made() {
+			name = p.Name()
 		}
 
-		return d.view.Load().with(p.bindings), append(slices.Clone(d.applied), p), nil
-	})
+		return &StateError{Op: OpUnload, Patch: name, Err: ErrUnknown}
+	}
+
+	if err := p.life.unload(); err != nil {
+		return &StateError{Op: OpUnload, Patch: p.Name(), Err: err}
+	}
+	defer p.life.end()
+
+	if w := p.life.gone(ctx.Done()); w != nil {
+		return &TimeoutError{Op: OpUnload, Patch: p.Name(), Domain: w.domain.name, Worker: w.name, Slot: slotName(w.lastSlot()), Err: ctx.Err()}
+	}
+
+	e.forget(p)
+
+	if !p.life.release() || p.spec.Hooks.Unload == nil {
+		return nil
+	}
+
+	return (hook{name: "unload", patch: p, call: func(ctx context.Context) error { p.spec.Hooks.Unload(ctx); return nil }}).run(ctx, &Report{})
+}
+
+func (e *Engine) holds(p *Patch) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	return slices.Contains(e.patches, p)
+}
+
+// bounded is the context with the engine's timeout, if it has no deadline.
+func (e *Engine) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+
+	return context.WithTimeout(ctx, e.timeout)
+}
+
+// Attach puts the domain under the engine: Everywhere includes it from now on, and what
+// is applied everywhere is applied to it before Attach returns. The name must be unique
+// among those attached: ErrDuplicate. It stays until Domain.Close or Detach.
+func (e *Engine) Attach(ctx context.Context, d *Domain) error {
+	ctx, cancel := e.bounded(ctx)
+	defer cancel()
+
+	if !e.fleet.acquire(ctx.Done()) {
+		return &TimeoutError{Op: OpApply, Domain: d.name, Err: ctx.Err()}
+	}
+	defer e.fleet.release()
+
+	e.mu.Lock()
+	stack := slices.Clone(e.everywhere)
+	e.mu.Unlock()
+
+	for _, o := range e.Domains() {
+		if o.name == d.name && o != d {
+			return &StateError{Op: OpApply, Domain: d.name, Err: ErrDuplicate, Detail: "an attached domain has this name"}
+		}
+	}
+
+	for _, p := range stack {
+		if slices.Contains(d.Applied(), p) {
+			continue
+		}
+
+		if _, err := e.transition(ctx, OpApply, p, On(d), false); err != nil {
+			return err
+		}
+	}
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	if !slices.Contains(e.attached, d) {
+		e.attached = append(e.attached, d)
+	}
+
+	return nil
+}
+
+// Detach takes the domain out from under the engine. What is applied to it stays.
+func (e *Engine) Detach(d *Domain) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	if i := slices.Index(e.attached, d); i >= 0 {
+		e.attached = slices.Delete(e.attached, i, i+1)
+	}
+}
+
+// Domains lists the domains that are attached and not closed, the oldest first.
+func (e *Engine) Domains() []*Domain {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	e.attached = slices.DeleteFunc(e.attached, (*Domain).isClosed)
+
+	return slices.Clone(e.attached)
+}
+
+// State is where a patch is in its life.
+type State string
+
+// The states of a patch in an engine.
+const (
+	Checked State = "checked"
+	Applied State = "applied"
+)
+
+// Status describes a loaded patch.
+type Status struct {
+	Patch      *Patch
+	State      State
+	Domains    []*Domain // where it is applied
+	Everywhere bool      // domains attached later get it
+}
+
+// List gives every loaded patch, in the order of loading.
+func (e *Engine) List() []Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	out := make([]Status, len(e.patches))
+	for i, p := range e.patches {
+		out[i] = e.status(p)
+	}
+
+	return out
+}
+
+// Get finds a loaded patch by its name or its id; otherwise it is ErrUnknown.
+func (e *Engine) Get(name string) (Status, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	for _, p := range e.patches {
+		if p.Name() == name || p.ID() == ID(name) {
+			return e.status(p), nil
+		}
+	}
+
+	return Status{}, fmt.Errorf("patch: %q: %w", name, ErrUnknown)
+}
+
+func (e *Engine) status(p *Patch) Status {
+	s := Status{Patch: p, State: Checked, Domains: p.life.where(), Everywhere: slices.Contains(e.everywhere, p)}
+	if len(s.Domains) > 0 {
+		s.State = Applied
+	}
+
+	return s
+}
+
+// Apply binds the patch's functions in every domain of the target, on top of what is
+// applied there. Each domain takes the new view with one pointer store, so that each
+// section is wholly old or wholly new; in PerSection mode Apply then waits until every
+// worker has passed a section boundary, and no worker ever waits. When Apply returns no
+// section runs with the view before; of calls through Slot.Get it knows nothing, and one
+// that began before may still run. A patch that isn't loaded is loaded first, and unloaded
+// again if it could not be applied and no section runs with it.
+//
+// An error means that every domain of the target has the bindings it had. It is, or
+// joins, a *StateError or *ExpectationError for each domain that doesn't fit; or it is a
+// *HookError, or a *TimeoutError when the context, or the engine's Timeout, ended first.
+// In the last case some sections may have run with the patch in PerSection mode before it
+// was taken back, and may still do so when Apply returns, until they end. The context is
+// heeded until the last worker has passed its boundary: after that, Apply ends well.
+func (e *Engine) Apply(ctx context.Context, p *Patch, on Target) (Report, error) {
+	return e.bring(ctx, OpApply, p, on)
+}
+
+// Replace puts the patch in place of all that are applied, in one transition: a section
+// sees the old stack or the new patch and nothing between, and an error, as for Apply,
+// leaves the stack as it was. Revert of the patch leaves no patch at all. The hooks of
+// those that go run as in a revert, the topmost patch's first.
+func (e *Engine) Replace(ctx context.Context, p *Patch, on Target) (Report, error) {
+	return e.bring(ctx, OpReplace, p, on)
+}
+
+func (e *Engine) bring(ctx context.Context, op Op, p *Patch, on Target) (Report, error) {
+	fresh, err := e.load(ctx, op, p)
+	if err != nil {
+		r := Report{Op: op}
+		if p.made() {
+			r.Patch, r.ID = p.Name(), p.ID()
+		}
+
+		return r, err
+	}
+
+	r, err := e.transition(ctx, op, p, on, false)
+	if err != nil && fresh {
+		// Without waiting: where a section still runs with it, it stays.
+		now, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		cancel()
+
+		_ = e.Unload(now, p)
+	}
+
+	return r, err
 }
 
 // Revert takes the patch out of every domain of the target, in the same way as Apply
 // puts it in, with the same errors: *StateError when it isn't applied there, or isn't
-// the top of the stack.
+// the top of the stack. It stays loaded.
 func (e *Engine) Revert(ctx context.Context, p *Patch, on Target) (Report, error) {
-	return e.transition(ctx, "revert", p, on, func(d *Domain) (*view, []*Patch, error) {
-		top := len(d.applied) - 1
-
-		switch i := slices.Index(d.applied, p); {
-		case i < 0:
-			return nil, nil, &StateError{Op: "revert", Patch: p.name, Domain: d.name, Err: ErrNotApplied}
-		case i < top:
-			return nil, nil, &StateError{Op: "revert", Patch: p.name, Domain: d.name, Err: ErrNotTop, Top: d.applied[top].name}
-		}
-
-		return d.view.Load().from, slices.Clone(d.applied[:top]), nil
-	})
+	return e.transition(ctx, OpRevert, p, on, false)
 }
 
-// plan says what a domain's view and stack become, or why not.
-type plan func(d *Domain) (*view, []*Patch, error)
-
-// change is one domain's part of a transition.
-type change struct {
-	domain   *Domain
-	old, new *view
-	stack    []*Patch
+// DryRun does everything of the operation, OpApply, OpReplace or OpRevert, that comes
+// before the first change: states, dependencies, expectations. It runs no hook.
+func (e *Engine) DryRun(ctx context.Context, op Op, p *Patch, on Target) (Report, error) {
+	return e.transition(ctx, op, p, on, true)
 }
 
-func (e *Engine) transition(ctx context.Context, op string, p *Patch, on Target, next plan) (r Report, err error) {
-	r = Report{Op: op}
+// transition does one operation on all domains of the target, or on none.
+func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry bool) (r Report, err error) {
+	r = Report{Op: op, Mode: on.Mode, DryRun: dry}
 
 	start := time.Now()
 
@@ -120,146 +355,80 @@ func (e *Engine) transition(ctx context.Context, op string, p *Patch, on Target,
 		e.record(ctx, r, err)
 	}(ctx)
 
-	if p == nil || len(p.bindings) == 0 {
+	if !p.made() {
 		return r, fmt.Errorf("patch: %s: %w: one that New didn't make", op, ErrInvalid)
 	}
 
-	r.Patch = p.name
+	r.Patch, r.ID, r.Mapped = p.Name(), p.ID(), p.Mapped()
 
-	if len(on.domains) == 0 || slices.Contains(on.domains, nil) {
-		return r, &StateError{Op: op, Patch: p.name, Err: ErrNoDomain}
+	if op != OpApply && op != OpReplace && op != OpRevert {
+		return r, fmt.Errorf("patch: %q is no transition: %w", op, ErrInvalid)
 	}
 
-	if _, bounded := ctx.Deadline(); !bounded {
-		var cancel context.CancelFunc
+	ctx, cancel := e.bounded(ctx)
+	defer cancel()
 
-		ctx, cancel = context.WithTimeout(ctx, e.timeout)
-		defer cancel()
+	if on.everywhere {
+		if !e.fleet.acquire(ctx.Done()) {
+			return r, &TimeoutError{Op: op, Patch: p.Name(), Err: ctx.Err()}
+		}
+		defer e.fleet.release()
+
+		on.domains = e.Domains()
+	} else if len(on.domains) == 0 || slices.Contains(on.domains, nil) {
+		return r, &StateError{Op: op, Patch: p.Name(), Err: ErrNoDomain}
 	}
 
-	unlock, err := on.lock(ctx, op, p)
+	t := &transit{Engine: e, op: op, patch: p, target: on, report: &r}
+
+	unlock, err := t.lock(ctx)
 	if err != nil {
 		return r, err
 	}
-
 	defer unlock()
 
-	// Plan for all before the first is changed: a wrong state anywhere changes nothing.
-	changes, err := on.plan(next)
-	if err != nil {
+	if err := t.plan(ctx); err != nil || dry {
 		return r, err
 	}
 
-	swap := time.Now()
-
-	for _, c := range changes {
-		c.domain.view.Store(c.new)
-	}
-
-	r.Swap = time.Since(swap)
-
-	if err := r.settle(ctx, swap, changes); err != nil {
-		for _, c := range changes {
-			c.domain.view.Store(c.old)
-		}
-
+	if err := t.run(ctx); err != nil {
 		return r, err
 	}
 
-	for _, c := range changes {
-		c.domain.mu.Lock()
-		c.domain.applied = c.stack
-		c.domain.mu.Unlock()
+	if on.everywhere {
+		e.remember(op, p)
 	}
 
 	return r, nil
 }
 
-// lock takes every domain of the target, always in the order in which the domains
-// were made, so that two transitions can't wait for each other.
-func (t Target) lock(ctx context.Context, op string, p *Patch) (unlock func(), _ error) {
-	order := slices.Clone(t.domains)
-	slices.SortFunc(order, func(a, b *Domain) int { return cmp.Compare(a.id, b.id) })
+// remember keeps what a domain that is attached later begins with.
+func (e *Engine) remember(op Op, p *Patch) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 
-	var held []*Domain
+	i := slices.Index(e.everywhere, p)
 
-	unlock = func() {
-		for _, d := range held {
-			d.transition.release()
-		}
+	switch {
+	case op == OpReplace:
+		e.everywhere = []*Patch{p}
+	case op == OpApply && i < 0:
+		e.everywhere = append(e.everywhere, p)
+	case op == OpRevert && i >= 0:
+		e.everywhere = slices.Delete(e.everywhere, i, i+1)
 	}
-
-	for _, d := range order {
-		if !d.transition.acquire(ctx.Done()) {
-			unlock()
-			return nil, &TimeoutError{Op: op, Patch: p.name, Domain: d.name, Err: ctx.Err()}
-		}
-
-		held = append(held, d)
-	}
-
-	return unlock, nil
-}
-
-func (t Target) plan(next plan) ([]change, error) {
-	var (
-		changes []change
-		errs    []error
-	)
-
-	for _, d := range t.domains {
-		d.mu.Lock()
-		v, stack, err := next(d)
-		d.mu.Unlock()
-
-		changes = append(changes, change{domain: d, old: d.view.Load(), new: v, stack: stack})
-		errs = append(errs, err)
-	}
-
-	return changes, errors.Join(errs...)
-}
-
-// settle waits until every worker of the changed domains has passed a boundary since the
-// views were stored. It looks at all of them before it waits for the first, so that the
-// whole takes as long as the longest section, not as all of them together.
-func (r *Report) settle(ctx context.Context, swap time.Time, changes []change) error {
-	type sighting struct {
-		worker *Worker
-		seen   uint64
-	}
-
-	var sightings []sighting
-
-	for _, c := range changes {
-		for _, w := range c.domain.snapshot() {
-			sightings = append(sightings, sighting{w, w.boundaries.Load()})
-		}
-	}
-
-	for _, s := range sightings {
-		w := s.worker
-		ok := w.passed(s.seen, ctx.Done())
-
-		var waited time.Duration
-		if s.seen&inside != 0 {
-			waited = time.Since(swap)
-		}
-
-		r.Workers = append(r.Workers, WorkerReport{Domain: w.domain.name, Worker: w.name, Waited: waited})
-
-		if !ok {
-			return &TimeoutError{Op: r.Op, Patch: r.Patch, Domain: w.domain.name, Worker: w.name, Err: ctx.Err()}
-		}
-	}
-
-	return nil
 }
 
 func (e *Engine) record(ctx context.Context, r Report, err error) {
 	if err != nil {
-		e.log.ErrorContext(ctx, r.Op+" failed", "patch", r.Patch, "err", err)
+		e.log.ErrorContext(ctx, string(r.Op)+" failed", "patch", r.Patch, "err", err)
 		return
 	}
 
-	e.log.InfoContext(ctx, r.Op, "patch", r.Patch, "took", r.Took, "swap", r.Swap, "workers", len(r.Workers))
+	e.log.InfoContext(ctx, string(r.Op), "patch", r.Patch, "took", r.Took, "swap", r.Swap, "workers", len(r.Workers))
 }
+
+// The journal is told what is about to happen, and when it is over.
+func (t *transit) journalBegin() error { return nil }
+
+func (t *transit) journalEnd() error { return nil }

@@ -84,7 +84,7 @@ func TestEngine_applyRevert(t *testing.T) {
 	defer w.Close()
 
 	r := apply(t, p, d)
-	require.Equal(t, "apply", r.Op)
+	require.Equal(t, patch.OpApply, r.Op)
 	require.Equal(t, "p", r.Patch)
 	require.Equal(t, []patch.WorkerReport{{Domain: "d", Worker: "w"}}, r.Workers)
 	require.GreaterOrEqual(t, r.Took, r.Swap)
@@ -96,7 +96,7 @@ func TestEngine_applyRevert(t *testing.T) {
 	require.Empty(t, other.Applied())
 
 	r = revert(t, p, d)
-	require.Equal(t, "revert", r.Op)
+	require.Equal(t, patch.OpRevert, r.Op)
 	require.Equal(t, declared, answers(d))
 	require.Empty(t, d.Applied())
 	require.Zero(t, d.Generation())

@@ -101,6 +101,18 @@ func Slots() []Info {
 	return out
 }
 
+// slotName is the name of the slot with the id; 0 is none.
+func slotName(id int) string {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+
+	if id < 1 || id > len(registry.slots) {
+		return ""
+	}
+
+	return registry.slots[id-1].Name
+}
+
 // Name is the name the slot was declared with.
 func (s *Slot[F]) Name() string { return s.name }
 
@@ -110,7 +122,7 @@ func (s *Slot[F]) Declared() F { return s.impl }
 
 // Get is the implementation bound in the default domain right now. It is for code
 // that runs in no section: nobody knows when the call through it ends.
-func (s *Slot[F]) Get() F { return s.In(Section{defaultDomain.view.Load()}) }
+func (s *Slot[F]) Get() F { return s.In(Section{v: defaultDomain.view.Load()}) }
 
 // defaultDomain is there from the start, so that Get needs no initialisation.
 var defaultDomain = Domain{name: "default"}
@@ -121,7 +133,10 @@ func Default() *Domain { return &defaultDomain }
 // Section is the view that a worker took when it entered; it is good until the worker
 // leaves. The zero Section has the declared implementation in every slot, which is handy
 // in tests of a single function.
-type Section struct{ v *view }
+type Section struct {
+	v *view
+	w *Worker // nil outside a worker
+}
 
 // generations numbers the views of the process, so that no two have the same number.
 var generations atomic.Uint64

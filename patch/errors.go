@@ -1,0 +1,81 @@
+package patch
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors of this package. Those that name a state are wrapped in a *StateError.
+var (
+	ErrInvalid      = errors.New("invalid patch")
+	ErrApplied      = errors.New("already applied")
+	ErrNotApplied   = errors.New("not applied")
+	ErrNotTop       = errors.New("not the top of the stack")
+	ErrNoDomain     = errors.New("no domain given")
+	ErrClosed       = errors.New("the domain is closed")
+	ErrBusy         = errors.New("busy")
+	ErrDepends      = errors.New("depends on another patch than the top of the stack")
+	ErrDuplicate    = errors.New("another patch has this name or id")
+	ErrUnknown      = errors.New("no such patch")
+	ErrIncompatible = errors.New("incompatible with the state that another patch brought about")
+	ErrChanged      = errors.New("a variable of the patch has changed since it was made")
+	ErrExpectation  = errors.New("not as the patch expects")
+	ErrHook         = errors.New("hook failed")
+)
+
+// StateError is an operation that doesn't fit the state of a domain, of a patch or of
+// the engine. Nothing was changed anywhere.
+type StateError struct {
+	Op            Op
+	Patch, Domain string // empty where there is none
+	Top           string // the patch on top, where that is what is in the way
+	Detail        string
+	Err           error // one of the errors above
+}
+
+func (e *StateError) Error() string {
+	s := fmt.Sprintf("patch: %s %q", e.Op, e.Patch)
+	if e.Domain != "" {
+		s += fmt.Sprintf(" on domain %q", e.Domain)
+	}
+
+	s += ": " + e.Err.Error()
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+
+	if e.Top != "" {
+		s += fmt.Sprintf(": %q is above it", e.Top)
+	}
+
+	return s
+}
+
+// Unwrap gives Err.
+func (e *StateError) Unwrap() error { return e.Err }
+
+// TimeoutError is a transition that was given up: the context ended while it waited
+// for a worker, or, where Worker is empty, before its turn on the domain came. Every
+// domain has its previous bindings.
+type TimeoutError struct {
+	Op                    Op
+	Patch, Domain, Worker string
+	Slot                  string // the one the worker is in, or was last in; empty if none
+	Err                   error  // what the context says: canceled or deadline exceeded
+}
+
+func (e *TimeoutError) Error() string {
+	what := "its turn"
+	if e.Worker != "" {
+		what = fmt.Sprintf("worker %q, which is still in a section", e.Worker)
+	}
+
+	if e.Slot != "" {
+		what += ", in slot " + e.Slot
+	}
+
+	return fmt.Sprintf("patch: %s %q on domain %q: gave up waiting for %s: %v", e.Op, e.Patch, e.Domain, what, e.Err)
+}
+
+// Unwrap gives Err.
+func (e *TimeoutError) Unwrap() error { return e.Err }

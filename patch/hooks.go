@@ -1,0 +1,185 @@
+package patch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// Hooks are functions of a patch that the engine calls. All are optional. None runs
+// inside a section; each runs on a goroutine of its own, so that one that panics, ends
+// its goroutine or outlives the deadline is a failed hook and nothing worse: the context
+// has the transition's deadline. A hook that is given up on goes on running, and until
+// it has returned its patch takes part in no transition: ErrBusy.
+//
+// A hook must not call the engine for the domains of its own transition: they are locked.
+type Hooks struct {
+	// Load runs when the first engine takes the patch, Unload when the last one lets it
+	// go. An error of Load refuses the patch. Unload can't refuse: it runs when the
+	// patch is applied nowhere and none of its functions runs any more, but those
+	// called through Slot.Get.
+	Load   func(context.Context) error
+	Unload func(context.Context)
+
+	// PreApply and PreRevert run before anything changes, once for each domain. An error
+	// calls the transition off.
+	PreApply, PreRevert func(context.Context, *Transition) error
+
+	// PostApply and PostRevert run after it, also when the transition failed or was
+	// called off by another hook, provided that the patch's own pre hook succeeded or
+	// that there is none. The error is how the transition ended.
+	PostApply, PostRevert func(context.Context, *Transition, error)
+
+	// Apply and Revert run in place of binding the functions, between the pre and the
+	// post hook: Transition.Default does what is replaced. Without a call of it an
+	// applied patch is in the stack and binds nothing; what is reverted is unbound in
+	// any case. An error fails the transition, and everything is as it was. In Barrier
+	// mode the workers wait for these hooks.
+	Apply, Revert func(context.Context, *Transition) error
+}
+
+func (h Hooks) any() bool {
+	return h.Load != nil || h.Unload != nil || h.PreApply != nil || h.PreRevert != nil ||
+		h.PostApply != nil || h.PostRevert != nil || h.Apply != nil || h.Revert != nil
+}
+
+// Transition is one domain's part of a transition, as its hooks see it. The methods are
+// for the hook it was given to, until that returns.
+type Transition struct {
+	Op     Op      // OpReplace for the hooks of the patches that go as well
+	Patch  *Patch  // whose hook it is
+	Domain *Domain // what changes
+	Mode   Mode
+
+	change *change
+	action bool // Default is allowed
+}
+
+// Bound says whether the patch's functions are in effect in the domain now: what a
+// section that begins would run.
+func (t *Transition) Bound() bool {
+	return t.change.bound(t.Patch)
+}
+
+// Default binds the functions, or takes them out, as it would happen without the hook.
+// The workers see it when the hook has returned. It is a *StateError in any other hook than
+// Apply and Revert.
+func (t *Transition) Default() error {
+	if !t.action {
+		return &StateError{Op: t.Op, Patch: t.Patch.Name(), Domain: t.Domain.name, Err: ErrHook, Detail: "Default is for the hooks Apply and Revert"}
+	}
+
+	t.change.bind = true
+
+	return nil
+}
+
+// State is the state with the id as the patches have brought it about that were applied
+// before this transition.
+func (t *Transition) State(id string) (SystemState, bool) { return stateOf(t.change.oldStack, id) }
+
+// Data is what a hook kept for the state with SetData; nil is nothing. It is dropped
+// when no patch that lists the state is applied to the domain any more.
+func (t *Transition) Data(id string) any {
+	t.Domain.mu.Lock()
+	defer t.Domain.mu.Unlock()
+
+	return t.Domain.data[id]
+}
+
+// SetData keeps something for the state in the domain: the data in its new shape, or what
+// is needed to go back. It belongs to the domain, and outlives the patch that set it when
+// a successor lists the state.
+func (t *Transition) SetData(id string, v any) {
+	t.Domain.mu.Lock()
+	defer t.Domain.mu.Unlock()
+
+	if t.Domain.data == nil {
+		t.Domain.data = map[string]any{}
+	}
+
+	t.Domain.data[id] = v
+}
+
+// HookError is a hook that failed. It unwraps to what the hook gave, or to the end of
+// the context, or to ErrHook for a panic.
+type HookError struct {
+	Hook          string // "pre-apply"
+	Patch, Domain string // no domain for load and unload
+	Err           error
+	Panic         any    // nil if it didn't
+	Stack         []byte // of the panic
+}
+
+func (e *HookError) Error() string {
+	s := fmt.Sprintf("patch: hook %s of %q", e.Hook, e.Patch)
+	if e.Domain != "" {
+		s += fmt.Sprintf(" on domain %q", e.Domain)
+	}
+
+	if e.Panic != nil {
+		return fmt.Sprintf("%s: panic: %v", s, e.Panic)
+	}
+
+	return s + ": " + e.Err.Error()
+}
+
+// Unwrap gives Err.
+func (e *HookError) Unwrap() error { return e.Err }
+
+// HookReport is one hook that ran.
+type HookReport struct {
+	Hook          string
+	Patch, Domain string
+	Took          time.Duration
+	Err           error // a *HookError
+}
+
+// hook is a hook to run.
+type hook struct {
+	name   string
+	patch  *Patch
+	domain string
+	call   func(context.Context) error
+}
+
+// run runs the hook and waits for it, or for the end of the context.
+func (h hook) run(ctx context.Context, r *Report) error {
+	var (
+		start = time.Now()
+		end   = &HookError{Hook: h.name, Patch: h.patch.Name(), Domain: h.domain, Err: errGoexit}
+		done  = make(chan struct{})
+	)
+
+	go func() {
+		defer close(done)
+		defer func() {
+			if v := recover(); v != nil {
+				end.Err, end.Panic, end.Stack = fmt.Errorf("%w: it panicked", ErrHook), v, debug.Stack()
+			}
+		}()
+
+		end.Err = h.call(ctx)
+	}()
+
+	var err error
+
+	select {
+	case <-done:
+		if end.Err != nil {
+			err = end
+		}
+	case <-ctx.Done():
+		h.patch.life.giveUp(done)
+
+		err = &HookError{Hook: h.name, Patch: h.patch.Name(), Domain: h.domain, Err: context.Cause(ctx)}
+	}
+
+	r.Hooks = append(r.Hooks, HookReport{Hook: h.name, Patch: h.patch.Name(), Domain: h.domain, Took: time.Since(start), Err: err})
+
+	return err
+}
+
+var errGoexit = errors.New("it ended its goroutine")
