@@ -67,7 +67,10 @@ func newQEMU(cfg Config, kernel string, ramdisk []byte, console io.Writer) (_ *q
 		"-serial", "stdio", "-no-reboot",
 		"-kernel", kernel,
 		// panic=-1 with -no-reboot: a kernel that panics ends QEMU at once.
-		"-append", "console=ttyS0 quiet panic=-1 oops=panic mitigations=off nowatchdog",
+		// tsc=reliable: the emulated TSCs are one and the same, which Linux doesn't believe
+		// of this processor. It would take the HPET for its clock, whose every reading
+		// leaves the emulated code, and give guests no stable clock.
+		"-append", "console=ttyS0 quiet panic=-1 oops=panic mitigations=off nowatchdog tsc=reliable",
 		// multidevs=remap: inode numbers of several host filesystems must not collide.
 		"-fsdev", "local,id=root,path=/,security_model=none,multidevs=remap",
 		"-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
