@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -17,6 +18,8 @@ func report(w io.Writer, all []*runner) {
 	var first *runner
 
 	for _, r := range all {
+		note := strings.Join(strings.Fields(r.note), " ") // in one line
+
 		if first == nil || r.Goal != first.Goal {
 			first = r
 
@@ -25,7 +28,7 @@ func report(w io.Writer, all []*runner) {
 		}
 
 		if len(r.times) == 0 {
-			fmt.Fprintf(t, "%s\t0\t-\t-\t-\t-\t%.200s\n", r.Name, r.note)
+			fmt.Fprintf(t, "%s\t0\t-\t-\t-\t-\t%.200s\n", r.Name, note)
 			continue
 		}
 
@@ -35,7 +38,7 @@ func report(w io.Writer, all []*runner) {
 		}
 
 		fmt.Fprintf(t, "%s\t%d\t%.3f\t%.3f\t%.3f\t%s\t%.200s\n", r.Name, len(r.times), median(r.times).Seconds(),
-			slices.Min(r.times).Seconds(), slices.Max(r.times).Seconds(), ratio, r.note)
+			slices.Min(r.times).Seconds(), slices.Max(r.times).Seconds(), ratio, note)
 	}
 }
 
