@@ -252,17 +252,23 @@ func TestRun_pio(t *testing.T) {
 	r, err := c.Run()
 	require.NoError(t, err)
 	require.Equal(t, kvm.ExitIO, r)
-	require.Equal(t, kvm.PIO{Port: 0x80, Size: 1, Write: true, Data: []byte{0x5a}}, c.PIO())
+
+	port, size, write, data := c.PIO()
+	require.Equal(t, uint16(0x80), port)
+	require.Equal(t, 1, size)
+	require.True(t, write)
+	require.Equal(t, []byte{0x5a}, data)
 
 	r, err = c.Run()
 	require.NoError(t, err)
 	require.Equal(t, kvm.ExitIO, r)
 
-	p := c.PIO()
-	require.Equal(t, uint16(0x81), p.Port)
-	require.False(t, p.Write)
-	require.Len(t, p.Data, 1)
-	p.Data[0] = 0xa5
+	port, size, write, data = c.PIO()
+	require.Equal(t, uint16(0x81), port)
+	require.Equal(t, 1, size)
+	require.False(t, write)
+	require.Len(t, data, 1)
+	data[0] = 0xa5
 
 	r, err = c.Run()
 	require.NoError(t, err)
