@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -15,11 +17,15 @@ import (
 // signal, rather than by the guest.
 var ErrInterrupted = errors.New("KVM_RUN interrupted")
 
-// VCPU is a virtual processor.
+// VCPU is a virtual processor. What it gives of the area that it shares with the kernel
+// is good while it is in use and open.
 type VCPU struct {
 	*file
 	area []byte // shared with the kernel: struct kvm_run, then data of PIO exits
 	run  *kvm.RunData
+
+	closing sync.Mutex // held by Close
+	unmap   runtime.Cleanup
 }
 
 // CreateVCPU makes a vCPU. On amd64 the id is its APIC id.
@@ -40,15 +46,23 @@ func (vm *VM) CreateVCPU(id int) (*VCPU, error) {
 		return nil, os.NewSyscallError("mmap", err)
 	}
 
-	return &VCPU{file: newFile(fd), area: area, run: (*kvm.RunData)(unsafe.Pointer(unsafe.SliceData(area)))}, nil
+	c := &VCPU{file: newFile(fd), area: area, run: (*kvm.RunData)(unsafe.Pointer(unsafe.SliceData(area)))}
+	c.unmap = runtime.AddCleanup(c, func(area []byte) { _ = unix.Munmap(area) }, area)
+
+	return c, nil
 }
 
 // Close unmaps the shared area and closes the vCPU. The thread that runs it must have
-// ended. It is idempotent.
+// ended. It is idempotent, and any goroutine may call it.
 func (c *VCPU) Close() error {
+	c.closing.Lock()
+	defer c.closing.Unlock()
+
 	if c.area == nil {
 		return nil
 	}
+
+	c.unmap.Stop()
 
 	err := os.NewSyscallError("munmap", unix.Munmap(c.area))
 	c.area, c.run = nil, nil

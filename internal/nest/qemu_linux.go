@@ -132,7 +132,7 @@ func (q *qemu) start(ctx context.Context) (<-chan error, error) {
 	go func() {
 		select {
 		case <-ctx.Done():
-			q.cmd.Process.Kill() // fails only when it has ended already
+			_ = q.cmd.Process.Kill() // fails only when it has ended already
 			exited <- <-done
 		case err := <-done:
 			exited <- err

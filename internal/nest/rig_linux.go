@@ -215,7 +215,7 @@ func (r *rig) run(parent context.Context, kernel string, ramdisk []byte) error {
 		readers.Go(func() {
 			if err := forward(s.to, s.from); err != nil {
 				cancel(err)
-				forward(nil, s.from)
+				_ = forward(nil, s.from) // QEMU must not wait for a reader
 			}
 		})
 	}
@@ -226,7 +226,7 @@ func (r *rig) run(parent context.Context, kernel string, ramdisk []byte) error {
 	// even if the context ended meanwhile, unless its output was not delivered.
 	cause := context.Cause(ctx)
 	switch {
-	case r.exited && (cause == errExited || parent.Err() != nil):
+	case r.exited && (errors.Is(cause, errExited) || parent.Err() != nil):
 		return nil
 	case r.failure != "":
 		return errors.New(r.failure)

@@ -89,7 +89,7 @@ func rerun(ctx context.Context, t testing.TB, argv []string) (code int, said []b
 	})
 	out := io.MultiWriter(&b, t.Output(), alive) // one writer for both streams: written by one goroutine
 	code, err = nest.Run(ctx, nest.Config{Stdout: out, Stderr: out}, argv...)
-	if rig := (*nest.RigError)(nil); errors.As(err, &rig) && context.Cause(ctx) == errSilent && stalled(rig.Console) {
+	if rig := (*nest.RigError)(nil); errors.As(err, &rig) && errors.Is(context.Cause(ctx), errSilent) && stalled(rig.Console) {
 		err = fmt.Errorf("%w: %w", errStalled, err)
 	}
 	return code, b.Bytes(), err
