@@ -36,6 +36,6 @@
 // patch back, in the same way. Patches stack; only the top one can be reverted.
 //
 // The package knows nothing of virtual machines: any daemon can use it. It starts no
-// goroutine, takes no signal and keeps no state but the list of declared slots and
-// the default domain.
+// goroutine, takes no signal and keeps no state but the lists of declared slots and
+// shadow variables and the default domain.
 package patch
