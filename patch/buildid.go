@@ -13,7 +13,7 @@ import (
 	"sync"
 )
 
-// hostBuildID is the identity of the program that runs: the same whenever this very build
+// BuildID is the identity of the program that runs: the same whenever this very build
 // is started, another one for any other build. It is the Go build id, or, where the linker
 // was given another one or none, or the system has no ELF files, the SHA-256 of the
 // program's file; a prefix says which. Where neither can be read it is good for this
@@ -21,9 +21,9 @@ import (
 //
 // runtime/debug.ReadBuildInfo would not do: two builds of a changed working tree have the
 // same.
-func hostBuildID() string { return hostBuildIDOnce() }
+func BuildID() string { return buildIDOnce() }
 
-var hostBuildIDOnce = sync.OnceValue(func() string {
+var buildIDOnce = sync.OnceValue(func() string {
 	if f, err := openProgram(); err == nil {
 		defer f.Close() // only read from
 
@@ -50,7 +50,7 @@ func openProgram() (*os.File, error) {
 	return os.Open(path)
 }
 
-// fileBuildID is hostBuildID for a file.
+// fileBuildID is BuildID for a file.
 func fileBuildID(f interface {
 	io.Reader
 	io.ReaderAt

@@ -19,7 +19,7 @@ const printBuildID = "VGRAFT_TEST_PRINT_BUILD_ID"
 // differs by a byte.
 func TestHostBuildID(t *testing.T) {
 	if os.Getenv(printBuildID) != "" {
-		_, err := os.Stdout.WriteString("id=" + hostBuildID() + "\n")
+		_, err := os.Stdout.WriteString("id=" + BuildID() + "\n")
 		require.NoError(t, err)
 
 		return
@@ -46,8 +46,8 @@ func TestHostBuildID(t *testing.T) {
 		return id
 	}
 
-	id := hostBuildID()
-	require.Equal(t, id, hostBuildID())
+	id := BuildID()
+	require.Equal(t, id, BuildID())
 	require.Equal(t, id, start(self), "another process of the same build")
 
 	other := t.TempDir() + "/other.exe"

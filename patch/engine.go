@@ -17,6 +17,12 @@ type Options struct {
 	// Timeout bounds a transition whose context has no deadline, from the call on,
 	// waiting for another transition included; and post hooks. 0 or less means 10 s.
 	Timeout time.Duration
+
+	// Journal keeps what is applied to the attached domains, for Restore in the next
+	// process. With one, a transition is of attached domains only, whose names tell them
+	// apart, and the engine's transitions run one at a time. nil keeps nothing. The
+	// journal stays the caller's to close.
+	Journal *Journal
 }
 
 // Engine loads, applies and reverts patches. Make one with NewEngine. All methods may be
@@ -36,12 +42,16 @@ type Engine struct {
 	log     *slog.Logger
 	timeout time.Duration
 
+	journal *Journal // nil if there is none
+
 	fleet lock // held by transitions everywhere and by Attach
+	noted lock // held by transitions while there is a journal, after fleet
 
 	mu         sync.Mutex // guards what follows
 	patches    []*Patch   // loaded, the oldest first
 	attached   []*Domain
-	everywhere []*Patch // the stack that an attached domain begins with
+	everywhere []*Patch        // the stack that an attached domain begins with
+	settled    map[string]bool // domains that are no longer as the journal was found; fleetName is everywhere
 }
 
 // NewEngine makes an engine.
@@ -54,7 +64,7 @@ func NewEngine(o Options) *Engine {
 		o.Timeout = 10 * time.Second
 	}
 
-	return &Engine{log: o.Logger, timeout: o.Timeout}
+	return &Engine{log: o.Logger, timeout: o.Timeout, journal: o.Journal, settled: map[string]bool{}}
 }
 
 // Load takes a patch into the engine, so that it can be listed and found by name, and
@@ -183,11 +193,24 @@ func (e *Engine) Attach(ctx context.Context, d *Domain) error {
 	stack := slices.Clone(e.everywhere)
 	e.mu.Unlock()
 
+	if d.name == fleetName {
+		return &StateError{Op: OpApply, Domain: d.name, Err: ErrInvalid, Detail: "the name stands for all domains"}
+	}
+
 	for _, o := range e.Domains() {
 		if o.name == d.name && o != d {
 			return &StateError{Op: OpApply, Domain: d.name, Err: ErrDuplicate, Detail: "an attached domain has this name"}
 		}
 	}
+
+	e.mu.Lock()
+
+	fresh := !slices.Contains(e.attached, d)
+	if fresh {
+		e.attached = append(e.attached, d)
+	}
+
+	e.mu.Unlock()
 
 	for _, p := range stack {
 		if slices.Contains(d.Applied(), p) {
@@ -195,15 +218,12 @@ func (e *Engine) Attach(ctx context.Context, d *Domain) error {
 		}
 
 		if _, err := e.transition(ctx, OpApply, p, On(d), false); err != nil {
+			if fresh {
+				e.Detach(d)
+			}
+
 			return err
 		}
-	}
-
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	if !slices.Contains(e.attached, d) {
-		e.attached = append(e.attached, d)
 	}
 
 	return nil
@@ -379,6 +399,14 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 		return r, &StateError{Op: op, Patch: p.Name(), Err: ErrNoDomain}
 	}
 
+	if e.journal != nil {
+		unlock, err := e.beginNotes(ctx, op, p, on)
+		if err != nil {
+			return r, err
+		}
+		defer unlock()
+	}
+
 	t := &transit{Engine: e, op: op, patch: p, target: on, report: &r}
 
 	unlock, err := t.lock(ctx)
@@ -391,15 +419,7 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 		return r, err
 	}
 
-	if err := t.run(ctx); err != nil {
-		return r, err
-	}
-
-	if on.everywhere {
-		e.remember(op, p)
-	}
-
-	return r, nil
+	return r, t.run(ctx)
 }
 
 // remember keeps what a domain that is attached later begins with.
@@ -427,8 +447,3 @@ func (e *Engine) record(ctx context.Context, r Report, err error) {
 
 	e.log.InfoContext(ctx, string(r.Op), "patch", r.Patch, "took", r.Took, "swap", r.Swap, "workers", len(r.Workers))
 }
-
-// The journal is told what is about to happen, and when it is over.
-func (t *transit) journalBegin() error { return nil }
-
-func (t *transit) journalEnd() error { return nil }

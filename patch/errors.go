@@ -21,6 +21,8 @@ var (
 	ErrChanged      = errors.New("a variable of the patch has changed since it was made")
 	ErrExpectation  = errors.New("not as the patch expects")
 	ErrHook         = errors.New("hook failed")
+	ErrNotAttached  = errors.New("not attached to the engine, whose journal tells domains by their names")
+	ErrOtherBuild   = errors.New("recorded by another build of the program")
 )
 
 // StateError is an operation that doesn't fit the state of a domain, of a patch or of

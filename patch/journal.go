@@ -37,12 +37,13 @@ func (e *JournalError) Error() string {
 // Unwrap gives ErrJournal.
 func (e *JournalError) Unwrap() error { return ErrJournal }
 
-// journal is the file that says what is applied, for the next process after this one. It
+// Journal is the file that says what is applied, for the next process after this one. It
 // always has one whole record: the one written last, or the one before if writing failed
-// or the machine stopped. All methods may be called from any goroutine.
-type journal struct {
+// or the machine stopped. An engine writes it: see Options. All methods may be called from
+// any goroutine.
+type Journal struct {
 	path  string
-	found record
+	found Record
 	lock  io.Closer
 	steps journalSteps
 
@@ -77,9 +78,9 @@ var realJournalSteps = journalSteps{
 	syncDir: syncDirectory,
 }
 
-// openJournal opens a journal, which need not exist yet, and takes its lock. A file that
+// OpenJournal opens a journal, which need not exist yet, and takes its lock. A file that
 // isn't a good journal is an error and stays untouched.
-func openJournal(path string) (_ *journal, err error) {
+func OpenJournal(path string) (_ *Journal, err error) {
 	// The lock is on a file of its own, which stays: a write replaces the journal itself.
 	lock, err := lockJournal(path + ".lock")
 	if err != nil {
@@ -97,7 +98,7 @@ func openJournal(path string) (_ *journal, err error) {
 		return nil, err
 	}
 
-	j := &journal{path: path, lock: lock, steps: realJournalSteps, current: b}
+	j := &Journal{path: path, lock: lock, steps: realJournalSteps, current: b}
 
 	if b == nil {
 		return j, nil
@@ -145,15 +146,15 @@ func readJournal(path string) ([]byte, error) {
 	return b, nil // decodeJournal refuses the one byte too many
 }
 
-// previous is the record found when the journal was opened; its Version is 0 if there was
+// Previous is the record found when the journal was opened; its Version is 0 if there was
 // none.
-func (j *journal) previous() record { return j.found }
+func (j *Journal) Previous() Record { return j.found }
 
 // write makes r the record, with the version that this code writes. When it returns nil,
 // the record survives a power failure. When it returns an error, the record is the one
 // before, unless putting that back failed as well: then the error joins both, and the
 // file has one of the two, whole.
-func (j *journal) write(r record) error {
+func (j *Journal) write(r Record) error {
 	r.Version = journalVersion
 
 	b, err := encodeJournal(r)
@@ -178,7 +179,7 @@ func (j *journal) write(r record) error {
 }
 
 // replace puts the new content in the file's place in one step.
-func (j *journal) replace(b []byte) error {
+func (j *Journal) replace(b []byte) error {
 	tmp := j.path + ".new"
 
 	if err := j.fill(tmp, b); err != nil {
@@ -199,7 +200,7 @@ func (j *journal) replace(b []byte) error {
 }
 
 // fill makes the file tmp with this content, on the disk, or no file.
-func (j *journal) fill(tmp string, b []byte) (err error) {
+func (j *Journal) fill(tmp string, b []byte) (err error) {
 	f, err := j.steps.create(tmp)
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
@@ -222,7 +223,7 @@ func (j *journal) fill(tmp string, b []byte) (err error) {
 
 // putBack undoes a rename, as far as a process can: it doesn't ask the directory to be on
 // the disk, which has just failed.
-func (j *journal) putBack() error {
+func (j *Journal) putBack() error {
 	if j.current == nil {
 		return os.Remove(j.path)
 	}
@@ -240,8 +241,8 @@ func (j *journal) putBack() error {
 	return nil
 }
 
-// close gives the lock free. The file stays. It is idempotent; write fails afterwards.
-func (j *journal) close() error {
+// Close gives the lock free. The file stays. It is idempotent; write fails afterwards.
+func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 

@@ -23,38 +23,44 @@ const (
 	journalSum = "sha256 "
 )
 
-// record is what a journal says. The zero record says nothing.
-type record struct {
+// Record is what a journal says. The zero Record says nothing.
+type Record struct {
 	Version int
-	Host    string    // hostBuildID of the process that wrote it
+	Host    string    // identity of the program that wrote it, see BuildID
 	Time    time.Time // of writing
 
 	// Pending is the transition under way; nil if there was none. A record that is found
 	// with one is of a process that ended in the middle of it.
-	Pending *pendingOp
+	Pending *RecordedOp
 
-	Domains []journalDomain
-	Patches []journalPatch // all that a stack names, and perhaps others that are loaded
+	Domains    []RecordedDomain
+	Everywhere []ID            // applied to every domain, those made later too; bottom first
+	Patches    []RecordedPatch // all that a stack names, and perhaps others that are loaded
 }
 
-type journalDomain struct {
+// RecordedDomain is a domain and what was applied to it.
+type RecordedDomain struct {
 	Name  string
-	Stack []string // ids of patches, bottom first
+	Stack []ID // bottom first
 }
 
-type journalPatch struct {
-	ID, Name string
-	Digest   string // SHA-256 of the payload file in hexadecimal; empty for an in-process patch
+// RecordedPatch is a patch that was applied, or loaded.
+type RecordedPatch struct {
+	ID     ID
+	Name   string
+	Digest string // SHA-256 of the payload file in hexadecimal; empty for an in-process patch
 }
 
-type pendingOp struct {
-	Op, Patch string
-	Domains   []string
+// RecordedOp is a transition.
+type RecordedOp struct {
+	Op      Op
+	Patch   ID
+	Domains []string
 }
 
 // encodeJournal gives the file of a record: JSON, and a line with its checksum. What
 // decodeJournal would refuse is refused here, before it is on the disk.
-func encodeJournal(r record) ([]byte, error) {
+func encodeJournal(r Record) ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
@@ -80,9 +86,9 @@ func encodeJournal(r record) ([]byte, error) {
 // decodeJournal reads what encodeJournal wrote, and nothing else: another spelling of the
 // same record is refused too, for it shows that somebody else wrote it. So a name that is
 // twice in an object, which encoding/json lets pass, can't hide anything.
-func decodeJournal(b []byte) (record, error) {
-	bad := func(at int64, format string, a ...any) (record, error) {
-		return record{}, &JournalError{Offset: at, What: fmt.Sprintf(format, a...)}
+func decodeJournal(b []byte) (Record, error) {
+	bad := func(at int64, format string, a ...any) (Record, error) {
+		return Record{}, &JournalError{Offset: at, What: fmt.Sprintf(format, a...)}
 	}
 
 	if len(b) > maxJournal {
@@ -111,7 +117,7 @@ func decodeJournal(b []byte) (record, error) {
 		return bad(0, "version %d, and this program knows %d only", v.Version, journalVersion)
 	}
 
-	var r record
+	var r Record
 
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
@@ -172,7 +178,7 @@ func firstDifference(a, b []byte) int {
 
 // check says what is wrong with a record as a whole. A record with two answers to one
 // question has none.
-func (r record) check() error {
+func (r Record) check() error {
 	if r.Version != journalVersion {
 		return fmt.Errorf("version %d, and this program knows %d only", r.Version, journalVersion)
 	}
@@ -181,14 +187,14 @@ func (r record) check() error {
 		return notText(r.Host)
 	}
 
-	known, names := map[string]bool{}, map[string]bool{}
+	known, names := map[ID]bool{}, map[string]bool{}
 
 	for _, p := range r.Patches {
 		sum, err := hex.DecodeString(p.Digest)
 
 		switch {
-		case !utf8.ValidString(p.ID + "\x00" + p.Name):
-			return notText(p.ID + " " + p.Name)
+		case !utf8.ValidString(string(p.ID) + "\x00" + p.Name):
+			return notText(string(p.ID) + " " + p.Name)
 		case p.ID == "":
 			return fmt.Errorf("patch %q has no id", p.Name)
 		case known[p.ID]:
@@ -210,24 +216,37 @@ func (r record) check() error {
 		}
 
 		names[d.Name] = true
-		inStack := map[string]bool{}
 
-		for _, id := range d.Stack {
-			switch {
-			case !known[id]:
-				return fmt.Errorf("domain %q has patch %q, which isn't in the list of patches", d.Name, id)
-			case inStack[id]:
-				return fmt.Errorf("domain %q has patch %q twice", d.Name, id)
-			}
-
-			inStack[id] = true
+		if err := checkStack(d.Stack, known); err != nil {
+			return fmt.Errorf("domain %q has %w", d.Name, err)
 		}
+	}
+
+	if err := checkStack(r.Everywhere, known); err != nil {
+		return fmt.Errorf("everywhere there is %w", err)
 	}
 
 	return r.Pending.check()
 }
 
-func (p *pendingOp) check() error {
+func checkStack(stack []ID, known map[ID]bool) error {
+	seen := map[ID]bool{}
+
+	for _, id := range stack {
+		switch {
+		case !known[id]:
+			return fmt.Errorf("patch %q, which isn't in the list of patches", id)
+		case seen[id]:
+			return fmt.Errorf("patch %q twice", id)
+		}
+
+		seen[id] = true
+	}
+
+	return nil
+}
+
+func (p *RecordedOp) check() error {
 	if p == nil {
 		return nil
 	}
@@ -235,8 +254,8 @@ func (p *pendingOp) check() error {
 	switch {
 	case p.Op == "" || p.Patch == "":
 		return fmt.Errorf("pending operation %q of patch %q: one of them is empty", p.Op, p.Patch)
-	case !utf8.ValidString(p.Op + "\x00" + p.Patch):
-		return notText(p.Op + " " + p.Patch)
+	case !utf8.ValidString(string(p.Op) + "\x00" + string(p.Patch)):
+		return notText(string(p.Op) + " " + string(p.Patch))
 	}
 
 	seen := map[string]bool{}

@@ -18,36 +18,37 @@ import (
 
 func journalPath(t testing.TB) string { return filepath.Join(t.TempDir(), "patches.journal") }
 
-func mustOpen(t testing.TB, path string) *journal {
+func mustOpen(t testing.TB, path string) *Journal {
 	t.Helper()
 
-	j, err := openJournal(path)
+	j, err := OpenJournal(path)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, j.close()) })
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
 
 	return j
 }
 
 // found is the record that the next process finds.
-func found(t testing.TB, path string) record {
+func found(t testing.TB, path string) Record {
 	t.Helper()
 
-	j, err := openJournal(path)
+	j, err := OpenJournal(path)
 	require.NoError(t, err)
-	require.NoError(t, j.close())
+	require.NoError(t, j.Close())
 
-	return j.previous()
+	return j.Previous()
 }
 
 // newRecord is a record with something in every field.
-func newRecord(host string) record {
-	return record{
-		Version: journalVersion,
-		Host:    host,
-		Time:    time.Date(2026, 1, 2, 3, 4, 5, 678900000, time.UTC),
-		Pending: &pendingOp{Op: "apply", Patch: "id-2", Domains: []string{"vm-1", "vm-2"}},
-		Domains: []journalDomain{{Name: "vm-1", Stack: []string{"id-1", "id-2"}}, {Name: "vm-2"}},
-		Patches: []journalPatch{
+func newRecord(host string) Record {
+	return Record{
+		Version:    journalVersion,
+		Host:       host,
+		Time:       time.Date(2026, 1, 2, 3, 4, 5, 678900000, time.UTC),
+		Pending:    &RecordedOp{Op: "apply", Patch: "id-2", Domains: []string{"vm-1", "vm-2"}},
+		Domains:    []RecordedDomain{{Name: "vm-1", Stack: []ID{"id-1", "id-2"}}, {Name: "vm-2"}},
+		Everywhere: []ID{"id-1"},
+		Patches: []RecordedPatch{
 			{ID: "id-1", Name: "of a file", Digest: strings.Repeat("0f", 32)},
 			{ID: "id-2", Name: `of "functions" <&> ü`},
 		},
@@ -58,7 +59,7 @@ func TestJournal_roundTrip(t *testing.T) {
 	path := journalPath(t)
 
 	j := mustOpen(t, path)
-	require.Zero(t, j.previous())
+	require.Zero(t, j.Previous())
 	require.NoFileExists(t, path, "opening alone writes nothing")
 
 	local := newRecord("first")
@@ -67,9 +68,9 @@ func TestJournal_roundTrip(t *testing.T) {
 
 	require.NoError(t, j.write(local))
 	require.NoError(t, j.write(newRecord("second")))
-	require.Zero(t, j.previous(), "what was found stays what was found")
-	require.NoError(t, j.close())
-	require.NoError(t, j.close())
+	require.Zero(t, j.Previous(), "what was found stays what was found")
+	require.NoError(t, j.Close())
+	require.NoError(t, j.Close())
 	require.ErrorIs(t, j.write(newRecord("third")), os.ErrClosed)
 
 	require.Equal(t, newRecord("second"), found(t, path))
@@ -77,13 +78,13 @@ func TestJournal_roundTrip(t *testing.T) {
 
 	j = mustOpen(t, path)
 	require.NoError(t, j.write(local))
-	require.NoError(t, j.close())
+	require.NoError(t, j.Close())
 	require.Equal(t, newRecord("first"), found(t, path))
 
 	j = mustOpen(t, path)
-	require.NoError(t, j.write(record{}))
-	require.NoError(t, j.close())
-	require.Equal(t, record{Version: journalVersion}, found(t, path))
+	require.NoError(t, j.write(Record{}))
+	require.NoError(t, j.Close())
+	require.Equal(t, Record{Version: journalVersion}, found(t, path))
 }
 
 func TestJournal_oneAtATime(t *testing.T) {
@@ -94,16 +95,16 @@ func TestJournal_oneAtATime(t *testing.T) {
 	path := journalPath(t)
 	j := mustOpen(t, path)
 
-	_, err := openJournal(path)
+	_, err := OpenJournal(path)
 	require.ErrorIs(t, err, ErrJournalInUse)
 	require.ErrorContains(t, err, path)
 
 	require.NoError(t, j.write(newRecord("host")))
 
-	_, err = openJournal(path)
+	_, err = OpenJournal(path)
 	require.ErrorIs(t, err, ErrJournalInUse, "a write doesn't give it free")
 
-	require.NoError(t, j.close())
+	require.NoError(t, j.Close())
 	require.Equal(t, newRecord("host"), found(t, path))
 }
 
@@ -138,7 +139,7 @@ func TestJournal_badFile(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 
 			for range 2 {
-				j, err := openJournal(path)
+				j, err := OpenJournal(path)
 				require.ErrorIs(t, err, ErrJournal)
 				require.Nil(t, j)
 
@@ -158,18 +159,18 @@ func TestJournal_badFile(t *testing.T) {
 func TestJournal_notAFile(t *testing.T) {
 	dir := t.TempDir()
 
-	_, err := openJournal(dir)
+	_, err := OpenJournal(dir)
 	require.ErrorIs(t, err, ErrJournal)
 
 	if runtime.GOOS != "windows" {
 		link := journalPath(t)
 		require.NoError(t, os.Symlink(dir+"/elsewhere", link))
 
-		_, err = openJournal(link)
+		_, err = OpenJournal(link)
 		require.ErrorIs(t, err, ErrJournal)
 	}
 
-	_, err = openJournal(dir + "/missing/journal")
+	_, err = OpenJournal(dir + "/missing/journal")
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -178,14 +179,14 @@ func TestJournal_tooLarge(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	require.NoError(t, os.Truncate(path, maxJournal+1))
 
-	_, err := openJournal(path)
+	_, err := OpenJournal(path)
 	require.ErrorIs(t, err, ErrJournal)
 	require.ErrorContains(t, err, "longer than")
 
 	j := mustOpen(t, journalPath(t))
 	require.NoError(t, j.write(newRecord("host")))
 	require.ErrorContains(t, j.write(newRecord(strings.Repeat("x", maxJournal))), "more than 16777216")
-	require.NoError(t, j.close())
+	require.NoError(t, j.Close())
 	require.Equal(t, newRecord("host"), found(t, j.path))
 }
 
@@ -254,21 +255,21 @@ func TestJournal_writeRefuses(t *testing.T) {
 	j := mustOpen(t, journalPath(t))
 	require.NoError(t, j.write(newRecord("host")))
 
-	for name, spoil := range map[string]func(*record){
-		"domain twice":     func(r *record) { r.Domains[1].Name = "vm-1" },
-		"host not UTF-8":   func(r *record) { r.Host = "\xff" },
-		"patch not UTF-8":  func(r *record) { r.Patches[1].Name = "\xff" },
-		"domain not UTF-8": func(r *record) { r.Domains[1].Name = "\xff" },
-		"op not UTF-8":     func(r *record) { r.Pending.Op = "\xff" },
-		"target not UTF-8": func(r *record) { r.Pending.Domains[0] = "\xff" },
-		"time":             func(r *record) { r.Time = time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC) },
+	for name, spoil := range map[string]func(*Record){
+		"domain twice":     func(r *Record) { r.Domains[1].Name = "vm-1" },
+		"host not UTF-8":   func(r *Record) { r.Host = "\xff" },
+		"patch not UTF-8":  func(r *Record) { r.Patches[1].Name = "\xff" },
+		"domain not UTF-8": func(r *Record) { r.Domains[1].Name = "\xff" },
+		"op not UTF-8":     func(r *Record) { r.Pending.Op = "\xff" },
+		"target not UTF-8": func(r *Record) { r.Pending.Domains[0] = "\xff" },
+		"time":             func(r *Record) { r.Time = time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC) },
 	} {
 		r := newRecord("other")
 		spoil(&r)
 		require.Error(t, j.write(r), name)
 	}
 
-	require.NoError(t, j.close())
+	require.NoError(t, j.Close())
 	require.Equal(t, newRecord("host"), found(t, j.path))
 }
 
@@ -302,7 +303,7 @@ func TestJournal_everyStepFails(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/first=%v", step, first), func(t *testing.T) {
 				path := journalPath(t)
 				j := mustOpen(t, path)
-				want := record{}
+				want := Record{}
 
 				if !first {
 					want = newRecord("before")
@@ -317,13 +318,13 @@ func TestJournal_everyStepFails(t *testing.T) {
 					require.ErrorContains(t, err, path)
 				}
 
-				require.NoError(t, j.close())
+				require.NoError(t, j.Close())
 				require.Equal(t, want, found(t, path))
 				require.NoFileExists(t, path+".new")
 
 				j = mustOpen(t, path)
 				require.NoError(t, j.write(newRecord("after")))
-				require.NoError(t, j.close())
+				require.NoError(t, j.Close())
 				require.Equal(t, newRecord("after"), found(t, path))
 			})
 		}
@@ -336,7 +337,7 @@ func TestJournal_everyStepCrashes(t *testing.T) {
 	for _, step := range journalStepNames {
 		t.Run(step, func(t *testing.T) {
 			path := journalPath(t)
-			j, err := openJournal(path)
+			j, err := OpenJournal(path)
 			require.NoError(t, err)
 			require.NoError(t, j.write(newRecord("before")))
 
@@ -359,12 +360,12 @@ func TestJournal_everyStepCrashes(t *testing.T) {
 				want = newRecord("after") // on the disk or not: whole it is
 			}
 
-			next, err := openJournal(path)
+			next, err := OpenJournal(path)
 			require.NoError(t, err)
-			require.Equal(t, want, next.previous())
+			require.Equal(t, want, next.Previous())
 
 			require.NoError(t, next.write(newRecord("next")), "what the crash left is in nobody's way")
-			require.NoError(t, next.close())
+			require.NoError(t, next.Close())
 			require.Equal(t, newRecord("next"), found(t, path))
 		})
 	}
@@ -384,7 +385,7 @@ func TestJournal_putBackFails(t *testing.T) {
 	err := j.write(newRecord("after"))
 	require.ErrorIs(t, err, errInjected)
 	require.ErrorIs(t, err, os.ErrPermission)
-	require.NoError(t, j.close())
+	require.NoError(t, j.Close())
 	require.Contains(t, []string{"before", "after"}, found(t, j.path).Host)
 	require.NoFileExists(t, j.path+".new")
 }
@@ -406,7 +407,7 @@ func TestJournal_concurrentWrites(t *testing.T) {
 	}
 
 	wg.Wait()
-	require.NoError(t, j.close())
+	require.NoError(t, j.Close())
 	require.Contains(t, found(t, path).Host, "host-")
 }
 
@@ -416,7 +417,7 @@ func FuzzDecodeJournal(f *testing.F) {
 	good, err := encodeJournal(newRecord("host"))
 	require.NoError(f, err)
 
-	empty, err := encodeJournal(record{Version: journalVersion})
+	empty, err := encodeJournal(Record{Version: journalVersion})
 	require.NoError(f, err)
 
 	f.Add(string(good), false)

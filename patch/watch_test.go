@@ -3,6 +3,7 @@ package patch_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,15 +65,15 @@ func TestApplyWatched(t *testing.T) {
 			}
 
 			run(t, func(t *testing.T) {
-				d, p, looks := patch.NewDomain("d"), fix(t, "p", alpha), 0
+				d, p := patch.NewDomain("d"), fix(t, "p", alpha)
+
+				var looks atomic.Int64
 
 				tc.watch.Health = func(_ context.Context, of *patch.Domain) error {
 					require.Same(t, d, of)
 					require.Len(t, d.Applied(), 1)
 
-					looks++
-
-					return tc.health(looks)
+					return tc.health(int(looks.Add(1)))
 				}
 
 				if name == "blocks" {
@@ -80,7 +81,7 @@ func TestApplyWatched(t *testing.T) {
 				}
 
 				_, err := patch.NewEngine(patch.Options{}).ApplyWatched(t.Context(), p, patch.On(d), tc.watch)
-				require.Equal(t, tc.looks, looks)
+				require.EqualValues(t, tc.looks, looks.Load())
 
 				if tc.ok {
 					require.NoError(t, err)
