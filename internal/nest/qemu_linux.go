@@ -59,8 +59,11 @@ func newQEMU(cfg Config, kernel string, ramdisk []byte, console io.Writer) (_ *q
 			q.close()
 		}
 	}()
-	args := []string{
-		"-accel", "tcg,thread=multi",
+	accel := []string{"-accel", "tcg,thread=multi"}
+	if cfg.Count {
+		accel = []string{"-accel", "tcg,thread=single", "-icount", "shift=0"}
+	}
+	args := append(accel,
 		"-cpu", "EPYC,+svm,+npt",
 		"-smp", strconv.Itoa(cfg.CPUs), "-m", strconv.Itoa(cfg.MemoryMiB),
 		"-no-user-config", "-display", "none", "-monitor", "none", "-nic", "none", "-vga", "none",
@@ -75,7 +78,7 @@ func newQEMU(cfg Config, kernel string, ramdisk []byte, console io.Writer) (_ *q
 		"-fsdev", "local,id=root,path=/,security_model=none,multidevs=remap",
 		"-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
 		"-device", "virtio-serial-pci",
-	}
+	)
 	for _, port := range []struct {
 		name string
 		ours **os.File

@@ -40,6 +40,10 @@ type Config struct {
 	// BootTimeout limits the time until the command starts; 3 minutes when
 	// zero (2 s on a quiet machine, 30 s on a very busy one).
 	BootTimeout time.Duration
+	// Count has the rig's clock count instructions, one a nanosecond, whatever else
+	// this machine does: times measured in the rig are then numbers of instructions,
+	// and the same again and again. The processors run one after the other, slowly.
+	Count bool
 }
 
 // DefaultModules are loaded in the rig for what runs there: KVM, and tap and
