@@ -12,6 +12,7 @@ const (
 	OpRevert  Op = "revert"
 	OpReplace Op = "replace"
 	OpUnload  Op = "unload"
+	OpAttach  Op = "attach"
 )
 
 // Report says what a transition did and what it cost.

@@ -235,12 +235,12 @@ func (t *transit) run(ctx context.Context) (err error) {
 // begin has all patches of the transition take part in it.
 func (t *transit) begin() error {
 	for i, p := range t.patches() {
-		if !p.life.begin() {
+		if err := p.life.begin(); err != nil {
 			for _, q := range t.patches()[:i] {
 				q.life.end()
 			}
 
-			return &StateError{Op: t.op, Patch: p.Name(), Err: ErrBusy, Detail: "a hook that was given up on still runs"}
+			return &StateError{Op: t.op, Patch: p.Name(), Err: err, Detail: stillRuns}
 		}
 	}
 
