@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,6 +21,9 @@ type change struct {
 	out                []*Patch // that go, the topmost first
 
 	bind bool // the default action is wanted
+
+	oldData map[string]any // of the states
+	over    bool           // the transition; guarded by the domain's mu
 }
 
 // bound says whether a section that begins now sees the patch's bindings.
@@ -40,7 +44,7 @@ func (d *Domain) planned(op Op, p *Patch, t Target) (*change, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
-	c := &change{domain: d, old: d.view.Load(), oldStack: d.applied, bind: true}
+	c := &change{domain: d, old: d.view.Load(), oldStack: d.applied, oldData: maps.Clone(d.data), bind: true}
 
 	wrong := func(err error, detail string) (*change, error) {
 		return nil, &StateError{Op: op, Patch: p.Name(), Domain: d.name, Err: err, Detail: detail}
@@ -227,6 +231,11 @@ func (t *transit) run(ctx context.Context) (err error) {
 	}
 
 	t.post(ctx, begun, err)
+
+	for _, c := range t.changes {
+		c.settleData(err)
+	}
+
 	t.report.JournalErr = t.journalEnd()
 
 	return err
@@ -297,51 +306,6 @@ func (t *transit) seen(p part, action bool) *Transition {
 
 func (t *transit) hook(name string, p part, call func(context.Context) error) hook {
 	return hook{name: name, patch: p.patch, domain: p.change.domain.name, call: call}
-}
-
-// pre runs the hooks that may call it off, and gives the parts whose post hooks are to
-// run whatever happens.
-func (t *transit) pre(ctx context.Context) (begun []part, err error) {
-	for _, p := range t.parts() {
-		name, f := "pre-revert", p.patch.spec.Hooks.PreRevert
-		if p.comes {
-			name, f = "pre-apply", p.patch.spec.Hooks.PreApply
-		}
-
-		if f != nil {
-			seen := t.seen(p, false)
-			if err := t.hook(name, p, func(ctx context.Context) error { return f(ctx, seen) }).run(ctx, t.report); err != nil {
-				return begun, err
-			}
-		}
-
-		begun = append(begun, p)
-	}
-
-	return begun, nil
-}
-
-// post runs the hooks that learn how it ended. They have time of their own: the end may
-// have been that time ran out.
-func (t *transit) post(ctx context.Context, begun []part, outcome error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.timeout)
-	defer cancel()
-
-	for _, p := range begun {
-		name, f := "post-revert", p.patch.spec.Hooks.PostRevert
-		if p.comes {
-			name, f = "post-apply", p.patch.spec.Hooks.PostApply
-		}
-
-		if f == nil {
-			continue
-		}
-
-		seen := t.seen(p, false)
-		if err := t.hook(name, p, func(ctx context.Context) error { f(ctx, seen, outcome); return nil }).run(ctx, t.report); err != nil {
-			t.log.ErrorContext(ctx, "hook failed", "err", err)
-		}
-	}
 }
 
 // act runs the action hooks, which decide what each domain's new view is.
