@@ -2,6 +2,7 @@ package patch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -15,7 +16,7 @@ type Options struct {
 	Logger *slog.Logger
 
 	// Timeout bounds a transition whose context has no deadline, from the call on,
-	// waiting for another transition included; and post hooks. 0 or less means 10 s.
+	// waiting for another transition included; and each post hook. 0 or less means 10 s.
 	Timeout time.Duration
 
 	// Journal keeps what is applied to the attached domains, for Restore in the next
@@ -67,107 +68,6 @@ func NewEngine(o Options) *Engine {
 	return &Engine{log: o.Logger, timeout: o.Timeout, journal: o.Journal, settled: map[string]bool{}}
 }
 
-// Load takes a patch into the engine, so that it can be listed and found by name, and
-// runs its Load hook. Nothing is applied. The error is a *StateError with ErrDuplicate
-// when another patch of that name or id is loaded, or the *HookError. A patch that is
-// loaded already is left as it is.
-func (e *Engine) Load(ctx context.Context, p *Patch) error {
-	_, err := e.load(ctx, OpUpload, p)
-
-	return err
-}
-
-// load says whether it was this call that loaded the patch.
-func (e *Engine) load(ctx context.Context, op Op, p *Patch) (fresh bool, err error) {
-	if !p.made() {
-		return false, fmt.Errorf("patch: %s: %w: one that New didn't make", op, ErrInvalid)
-	}
-
-	e.mu.Lock()
-
-	for _, q := range e.patches {
-		if q == p {
-			e.mu.Unlock()
-			return false, nil
-		}
-
-		if q.Name() == p.Name() || q.ID() == p.ID() {
-			e.mu.Unlock()
-			return false, &StateError{Op: op, Patch: p.Name(), Err: ErrDuplicate, Detail: fmt.Sprintf("%q, id %s", q.Name(), q.ID())}
-		}
-	}
-
-	e.patches = append(e.patches, p)
-	e.mu.Unlock()
-
-	if !p.life.hold() || p.spec.Hooks.Load == nil {
-		return true, nil
-	}
-
-	ctx, cancel := e.bounded(ctx)
-	defer cancel()
-
-	if err := (hook{name: "load", patch: p, call: p.spec.Hooks.Load}).run(ctx, &Report{}); err != nil {
-		e.forget(p)
-		p.life.release()
-
-		return false, err
-	}
-
-	return true, nil
-}
-
-func (e *Engine) forget(p *Patch) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	if i := slices.Index(e.patches, p); i >= 0 {
-		e.patches = slices.Delete(e.patches, i, i+1)
-	}
-}
-
-// Unload lets the patch go. It waits until no section runs that may have seen it in a
-// transition that failed, then runs its Unload hook. It is a *StateError where the patch
-// is applied to a domain, isn't loaded, or takes part in a transition; and a
-// *TimeoutError where such a section doesn't end in time. Then it stays loaded.
-func (e *Engine) Unload(ctx context.Context, p *Patch) error {
-	ctx, cancel := e.bounded(ctx)
-	defer cancel()
-
-	if !p.made() || !e.holds(p) {
-		name := ""
-		if p.made() {
-			name = p.Name()
-		}
-
-		return &StateError{Op: OpUnload, Patch: name, Err: ErrUnknown}
-	}
-
-	if err := p.life.unload(); err != nil {
-		return &StateError{Op: OpUnload, Patch: p.Name(), Err: err}
-	}
-	defer p.life.end()
-
-	if w := p.life.gone(ctx.Done()); w != nil {
-		return &TimeoutError{Op: OpUnload, Patch: p.Name(), Domain: w.domain.name, Worker: w.name, Slot: slotName(w.lastSlot()), Err: ctx.Err()}
-	}
-
-	e.forget(p)
-
-	if !p.life.release() || p.spec.Hooks.Unload == nil {
-		return nil
-	}
-
-	return (hook{name: "unload", patch: p, call: func(ctx context.Context) error { p.spec.Hooks.Unload(ctx); return nil }}).run(ctx, &Report{})
-}
-
-func (e *Engine) holds(p *Patch) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	return slices.Contains(e.patches, p)
-}
-
 // bounded is the context with the engine's timeout, if it has no deadline.
 func (e *Engine) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
@@ -179,27 +79,29 @@ func (e *Engine) bounded(ctx context.Context) (context.Context, context.CancelFu
 
 // Attach puts the domain under the engine: Everywhere includes it from now on, and what
 // is applied everywhere is applied to it before Attach returns. The name must be unique
-// among those attached: ErrDuplicate. It stays until Domain.Close or Detach.
+// among those attached: ErrDuplicate. It stays until Domain.Close or Detach. Where Attach
+// fails, the domain is as it was: the errors are those of Apply.
 func (e *Engine) Attach(ctx context.Context, d *Domain) error {
 	ctx, cancel := e.bounded(ctx)
 	defer cancel()
 
-	if !e.fleet.acquire(ctx.Done()) {
-		return &TimeoutError{Op: OpApply, Domain: d.name, Err: ctx.Err()}
+	switch {
+	case d == nil:
+		return &StateError{Op: OpAttach, Err: ErrNoDomain}
+	case d.isClosed():
+		return &StateError{Op: OpAttach, Domain: d.name, Err: ErrClosed}
+	case !e.fleet.acquire(ctx.Done()):
+		return &TimeoutError{Op: OpAttach, Domain: d.name, Err: ctx.Err()}
 	}
 	defer e.fleet.release()
 
-	e.mu.Lock()
-	stack := slices.Clone(e.everywhere)
-	e.mu.Unlock()
-
 	if d.name == fleetName {
-		return &StateError{Op: OpApply, Domain: d.name, Err: ErrInvalid, Detail: "the name stands for all domains"}
+		return &StateError{Op: OpAttach, Domain: d.name, Err: ErrInvalid, Detail: "the name stands for all domains"}
 	}
 
 	for _, o := range e.Domains() {
 		if o.name == d.name && o != d {
-			return &StateError{Op: OpApply, Domain: d.name, Err: ErrDuplicate, Detail: "an attached domain has this name"}
+			return &StateError{Op: OpAttach, Domain: d.name, Err: ErrDuplicate, Detail: "an attached domain has this name"}
 		}
 	}
 
@@ -212,18 +114,40 @@ func (e *Engine) Attach(ctx context.Context, d *Domain) error {
 
 	e.mu.Unlock()
 
+	if err := e.catchUp(ctx, d); err != nil {
+		if fresh {
+			e.Detach(d)
+		}
+
+		return err
+	}
+
+	return nil
+}
+
+// catchUp applies to the domain what is applied everywhere, or nothing.
+func (e *Engine) catchUp(ctx context.Context, d *Domain) error {
+	e.mu.Lock()
+	stack := slices.Clone(e.everywhere)
+	e.mu.Unlock()
+
+	var fresh []*Patch
+
 	for _, p := range stack {
 		if slices.Contains(d.Applied(), p) {
 			continue
 		}
 
 		if _, err := e.transition(ctx, OpApply, p, On(d), false); err != nil {
-			if fresh {
-				e.Detach(d)
+			for _, q := range slices.Backward(fresh) {
+				_, undo := e.transition(context.WithoutCancel(ctx), OpRevert, q, On(d), false)
+				err = errors.Join(err, undo)
 			}
 
 			return err
 		}
+
+		fresh = append(fresh, p)
 	}
 
 	return nil
@@ -329,7 +253,15 @@ func (e *Engine) Replace(ctx context.Context, p *Patch, on Target) (Report, erro
 }
 
 func (e *Engine) bring(ctx context.Context, op Op, p *Patch, on Target) (Report, error) {
-	fresh, err := e.load(ctx, op, p)
+	fresh, loaded, err := e.load(ctx, op, p)
+	if err == nil {
+		if err = p.life.begin(); err != nil {
+			err = &StateError{Op: op, Patch: p.Name(), Err: err, Detail: stillRuns}
+		}
+
+		loaded() // and from here on it can't be unloaded, being busy
+	}
+
 	if err != nil {
 		r := Report{Op: op}
 		if p.made() {
@@ -340,12 +272,11 @@ func (e *Engine) bring(ctx context.Context, op Op, p *Patch, on Target) (Report,
 	}
 
 	r, err := e.transition(ctx, op, p, on, false)
-	if err != nil && fresh {
-		// Without waiting: where a section still runs with it, it stays.
-		now, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		cancel()
 
-		_ = e.Unload(now, p)
+	p.life.end()
+
+	if err != nil && fresh {
+		e.unloadNow(ctx, p)
 	}
 
 	return r, err
@@ -359,7 +290,8 @@ func (e *Engine) Revert(ctx context.Context, p *Patch, on Target) (Report, error
 }
 
 // DryRun does everything of the operation, OpApply, OpReplace or OpRevert, that comes
-// before the first change: states, dependencies, expectations. It runs no hook.
+// before the first change: states, dependencies, expectations, and whether the patch could
+// be loaded. It runs no hook.
 func (e *Engine) DryRun(ctx context.Context, op Op, p *Patch, on Target) (Report, error) {
 	return e.transition(ctx, op, p, on, true)
 }
@@ -381,15 +313,27 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 
 	r.Patch, r.ID, r.Mapped = p.Name(), p.ID(), p.Mapped()
 
-	if op != OpApply && op != OpReplace && op != OpRevert {
-		return r, fmt.Errorf("patch: %q is no transition: %w", op, ErrInvalid)
+	switch {
+	case op != OpApply && op != OpReplace && op != OpRevert:
+		return r, &StateError{Op: op, Patch: p.Name(), Err: ErrArgument, Detail: "it is no transition"}
+	case on.Mode != PerSection && on.Mode != Barrier:
+		return r, &StateError{Op: op, Patch: p.Name(), Err: ErrArgument, Detail: fmt.Sprintf("there is no mode %d", int(on.Mode))}
+	}
+
+	if dry && op != OpRevert { // Apply has loaded it
+		if err := e.loadable(op, p); err != nil {
+			return r, err
+		}
 	}
 
 	ctx, cancel := e.bounded(ctx)
 	defer cancel()
 
 	if on.everywhere {
-		if !e.fleet.acquire(ctx.Done()) {
+		switch {
+		case on.NoWait && !e.fleet.try():
+			return r, &StateError{Op: op, Patch: p.Name(), Err: ErrBusy, Detail: "another transition is under way"}
+		case !on.NoWait && !e.fleet.acquire(ctx.Done()):
 			return r, &TimeoutError{Op: op, Patch: p.Name(), Err: ctx.Err()}
 		}
 		defer e.fleet.release()
@@ -415,8 +359,18 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 	}
 	defer unlock()
 
-	if err := t.plan(ctx); err != nil || dry {
+	if err := t.plan(ctx); err != nil {
 		return r, err
+	}
+
+	if dry {
+		if err := t.begin(); err != nil {
+			return r, err
+		}
+
+		t.end()
+
+		return r, nil
 	}
 
 	return r, t.run(ctx)

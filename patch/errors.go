@@ -8,6 +8,7 @@ import (
 // Errors of this package. Those that name a state are wrapped in a *StateError.
 var (
 	ErrInvalid      = errors.New("invalid patch")
+	ErrArgument     = errors.New("invalid argument")
 	ErrApplied      = errors.New("already applied")
 	ErrNotApplied   = errors.New("not applied")
 	ErrNotTop       = errors.New("not the top of the stack")
@@ -36,7 +37,11 @@ type StateError struct {
 }
 
 func (e *StateError) Error() string {
-	s := fmt.Sprintf("patch: %s %q", e.Op, e.Patch)
+	s := "patch: " + string(e.Op)
+	if e.Patch != "" {
+		s += fmt.Sprintf(" %q", e.Patch)
+	}
+
 	if e.Domain != "" {
 		s += fmt.Sprintf(" on domain %q", e.Domain)
 	}
@@ -76,7 +81,17 @@ func (e *TimeoutError) Error() string {
 		what += ", in slot " + e.Slot
 	}
 
-	return fmt.Sprintf("patch: %s %q on domain %q: gave up waiting for %s: %v", e.Op, e.Patch, e.Domain, what, e.Err)
+	where := ""
+	if e.Domain != "" {
+		where = fmt.Sprintf(" on domain %q", e.Domain)
+	}
+
+	which := ""
+	if e.Patch != "" {
+		which = fmt.Sprintf(" %q", e.Patch)
+	}
+
+	return fmt.Sprintf("patch: %s%s%s: gave up waiting for %s: %v", e.Op, which, where, what, e.Err)
 }
 
 // Unwrap gives Err.

@@ -10,6 +10,8 @@ import (
 // life is what changes about a patch: who holds it, where it is applied, and what may
 // still run of it.
 type life struct {
+	loading lock // held while a Load or an Unload hook may run
+
 	mu      sync.Mutex
 	holders int              // engines that have it
 	busy    int              // transitions that it takes part in
@@ -55,18 +57,20 @@ func (l *life) giveUp(done <-chan struct{}) {
 }
 
 // begin has the patch take part in a transition, unless one of its hooks still runs.
-func (l *life) begin() bool {
+func (l *life) begin() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
 	if l.stuck > 0 {
-		return false
+		return ErrBusy
 	}
 
 	l.busy++
 
-	return true
+	return nil
 }
+
+const stillRuns = "a hook that was given up on still runs"
 
 func (l *life) end() {
 	l.mu.Lock()
@@ -142,21 +146,23 @@ func (l *life) release() bool {
 }
 
 // unload is begin for Unload: the patch must be applied nowhere, and take part in
-// nothing else.
-func (l *life) unload() error {
+// nothing else. The detail is what it takes part in.
+func (l *life) unload() (detail string, _ error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
 	switch {
 	case len(l.domains) > 0:
-		return ErrApplied
-	case l.busy > 0 || l.stuck > 0:
-		return ErrBusy
+		return "", ErrApplied
+	case l.busy > 0:
+		return "a transition of it is under way", ErrBusy
+	case l.stuck > 0:
+		return stillRuns, ErrBusy
 	}
 
 	l.busy++
 
-	return nil
+	return "", nil
 }
 
 // where lists the domains where it is applied, the oldest first.

@@ -13,6 +13,7 @@ const (
 	OpReplace Op = "replace"
 	OpUnload  Op = "unload"
 	OpRestore Op = "restore"
+	OpAttach  Op = "attach"
 )
 
 // Report says what a transition did and what it cost.

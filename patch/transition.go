@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,6 +21,9 @@ type change struct {
 	out                []*Patch // that go, the topmost first
 
 	bind bool // the default action is wanted
+
+	oldData map[string]any // of the states
+	over    bool           // the transition; guarded by the domain's mu
 }
 
 // bound says whether a section that begins now sees the patch's bindings.
@@ -40,7 +44,7 @@ func (d *Domain) planned(op Op, p *Patch, t Target) (*change, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
-	c := &change{domain: d, old: d.view.Load(), oldStack: d.applied, bind: true}
+	c := &change{domain: d, old: d.view.Load(), oldStack: d.applied, oldData: maps.Clone(d.data), bind: true}
 
 	wrong := func(err error, detail string) (*change, error) {
 		return nil, &StateError{Op: op, Patch: p.Name(), Domain: d.name, Err: err, Detail: detail}
@@ -235,6 +239,11 @@ func (t *transit) run(ctx context.Context) (err error) {
 	}
 
 	t.post(ctx, begun, err)
+
+	for _, c := range t.changes {
+		c.settleData(err)
+	}
+
 	t.report.JournalErr = t.journalEnd(err == nil)
 
 	return err
@@ -243,12 +252,12 @@ func (t *transit) run(ctx context.Context) (err error) {
 // begin has all patches of the transition take part in it.
 func (t *transit) begin() error {
 	for i, p := range t.patches() {
-		if !p.life.begin() {
+		if err := p.life.begin(); err != nil {
 			for _, q := range t.patches()[:i] {
 				q.life.end()
 			}
 
-			return &StateError{Op: t.op, Patch: p.Name(), Err: ErrBusy, Detail: "a hook that was given up on still runs"}
+			return &StateError{Op: t.op, Patch: p.Name(), Err: err, Detail: stillRuns}
 		}
 	}
 
