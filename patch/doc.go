@@ -48,6 +48,7 @@
 // A wrong use of a worker panics, as does a wrong declaration of a slot: these are
 // mistakes of the program. All else is an error: see StateError, TimeoutError,
 // HookError, ExpectationError and the Err variables.
+// SCENARIOS.md, beside this file, compares with other live patchers, case by case.
 //
 // The package knows nothing of virtual machines: any daemon can use it. It takes no
 // signal, starts a goroutine only to run a hook, and keeps no state but what is declared,

@@ -10,7 +10,7 @@ import (
 )
 
 // helpers are the packages that tests are made with. They may use what tests use.
-var helpers = []string{"internal/testutil", "internal/nest", "internal/device/devicetest", "internal/peers", "vmm/vmmtest"}
+var helpers = []string{"internal/testutil", "internal/nest", "internal/device/devicetest", "internal/peers", "vmm/vmmtest", "patch/patchtest"}
 
 // mayUse says why a package of the module may not import another one of it; empty is
 // that it may. Paths are those below the module's.
@@ -56,8 +56,8 @@ func mayLink(from, to string) string {
 		if !within(from, "vmm/vmmtest") {
 			return "only vmm/vmmtest and tests import internal/device/devicetest"
 		}
-	case within(to, "vmm/vmmtest"):
-		return "only tests import vmm/vmmtest"
+	case within(to, "vmm/vmmtest", "patch/patchtest"):
+		return "only tests import " + to
 	case within(to, "internal/kvm"):
 		if !within(from, "vmm") {
 			return "only vmm imports internal/kvm"
@@ -136,6 +136,8 @@ func TestImports_outside(t *testing.T) { hold(t, outside) }
 // package.
 func TestImports_linked(t *testing.T) {
 	for _, d := range deps(t, "./patch") {
+		require.NotEqual(t, "testing", d, "patch links package testing")
+
 		if first, _, _ := strings.Cut(d, "/"); strings.Contains(first, ".") {
 			require.True(t, within(d, module+"/patch", module+"/internal/payload", module+"/internal/gort"), "patch links %s", d)
 		}
