@@ -2,6 +2,7 @@ package patch
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -17,6 +18,23 @@ type Options struct {
 	// Timeout bounds a transition whose context has no deadline, from the call on,
 	// waiting for another transition included; and post hooks. 0 or less means 10 s.
 	Timeout time.Duration
+
+	// Loader makes files into patches, for Upload. Without one there are no uploads.
+	Loader Loader
+
+	// MaxFile bounds what Upload reads, in bytes, signature included. 0 or less means 16 MiB.
+	MaxFile int
+
+	// TrustedKeys are those of which a signature is accepted.
+	TrustedKeys []ed25519.PublicKey
+
+	// AllowUnsigned has Upload accept files without a signature: whoever can upload one
+	// can run any code. It is for development. A signature that is there must still hold.
+	AllowUnsigned bool
+
+	// RevokedKeys and Revoked are as if given to RevokeKey and Revoke.
+	RevokedKeys []KeyID
+	Revoked     []ID
 }
 
 // Engine loads, applies and reverts patches. Make one with NewEngine. All methods may be
@@ -36,6 +54,9 @@ type Engine struct {
 	log     *slog.Logger
 	timeout time.Duration
 
+	trust *trust
+	watch watch
+
 	fleet lock // held by transitions everywhere and by Attach
 
 	mu         sync.Mutex // guards what follows
@@ -54,7 +75,7 @@ func NewEngine(o Options) *Engine {
 		o.Timeout = 10 * time.Second
 	}
 
-	return &Engine{log: o.Logger, timeout: o.Timeout}
+	return &Engine{log: o.Logger, timeout: o.Timeout, trust: newTrust(o)}
 }
 
 // Load takes a patch into the engine, so that it can be listed and found by name, and
@@ -69,8 +90,22 @@ func (e *Engine) Load(ctx context.Context, p *Patch) error {
 
 // load says whether it was this call that loaded the patch.
 func (e *Engine) load(ctx context.Context, op Op, p *Patch) (fresh bool, err error) {
+	start := time.Now()
+
+	defer func() {
+		if err != nil {
+			e.tellOf(op, p, start, err)
+		} else if fresh {
+			e.tellOf(OpUpload, p, start, nil)
+		}
+	}()
+
 	if !p.made() {
 		return false, fmt.Errorf("patch: %s: %w: one that New didn't make", op, ErrInvalid)
+	}
+
+	if err := e.trust.permits(op, p); err != nil {
+		return false, err
 	}
 
 	e.mu.Lock()
@@ -90,7 +125,20 @@ func (e *Engine) load(ctx context.Context, op Op, p *Patch) (fresh bool, err err
 	e.patches = append(e.patches, p)
 	e.mu.Unlock()
 
-	if !p.life.hold() || p.spec.Hooks.Load == nil {
+	first := p.life.hold()
+	if first {
+		defer p.life.loaded()
+	}
+
+	// From here on it can't be: the last engine may have let it go since it was asked.
+	if err := e.trust.permits(op, p); err != nil {
+		e.forget(p)
+		p.life.release()
+
+		return false, err
+	}
+
+	if !first || p.spec.Hooks.Load == nil {
 		return true, nil
 	}
 
@@ -120,7 +168,9 @@ func (e *Engine) forget(p *Patch) {
 // transition that failed, then runs its Unload hook. It is a *StateError where the patch
 // is applied to a domain, isn't loaded, or takes part in a transition; and a
 // *TimeoutError where such a section doesn't end in time. Then it stays loaded.
-func (e *Engine) Unload(ctx context.Context, p *Patch) error {
+func (e *Engine) Unload(ctx context.Context, p *Patch) (err error) {
+	defer func(start time.Time) { e.tellOf(OpUnload, p, start, err) }(time.Now())
+
 	ctx, cancel := e.bounded(ctx)
 	defer cancel()
 
@@ -138,11 +188,12 @@ func (e *Engine) Unload(ctx context.Context, p *Patch) error {
 	}
 	defer p.life.end()
 
-	if w := p.life.gone(ctx.Done()); w != nil {
+	if w := p.life.settled(ctx.Done()); w != nil {
 		return &TimeoutError{Op: OpUnload, Patch: p.Name(), Domain: w.domain.name, Worker: w.name, Slot: slotName(w.lastSlot()), Err: ctx.Err()}
 	}
 
 	e.forget(p)
+	defer p.life.free()
 
 	if !p.life.release() || p.spec.Hooks.Unload == nil {
 		return nil
@@ -244,6 +295,8 @@ type Status struct {
 	State      State
 	Domains    []*Domain // where it is applied
 	Everywhere bool      // domains attached later get it
+	Revoked    bool      // it can't be applied again
+	File       File      // that it was uploaded as; zero where there is none
 }
 
 // List gives every loaded patch, in the order of loading.
@@ -274,7 +327,7 @@ func (e *Engine) Get(name string) (Status, error) {
 }
 
 func (e *Engine) status(p *Patch) Status {
-	s := Status{Patch: p, State: Checked, Domains: p.life.where(), Everywhere: slices.Contains(e.everywhere, p)}
+	s := Status{Patch: p, State: Checked, Domains: p.life.where(), Everywhere: slices.Contains(e.everywhere, p), Revoked: e.trust.revokes(p) != "", File: p.file}
 	if len(s.Domains) > 0 {
 		s.State = Applied
 	}
@@ -350,8 +403,13 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 
 	start := time.Now()
 
-	defer func(ctx context.Context) { // the caller's, which hasn't ended when ours has
+	tell := sync.OnceFunc(func() {
 		r.Took = time.Since(start)
+		e.tell(r, err)
+	})
+
+	defer func(ctx context.Context) { // the caller's, which hasn't ended when ours has
+		tell()
 		e.record(ctx, r, err)
 	}(ctx)
 
@@ -386,6 +444,11 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 		return r, err
 	}
 	defer unlock()
+	defer tell() // before others have their turn: events come in the order of the changes
+
+	if err := e.trust.permits(op, p); err != nil {
+		return r, err
+	}
 
 	if err := t.plan(ctx); err != nil || dry {
 		return r, err

@@ -21,6 +21,16 @@ var (
 	ErrChanged      = errors.New("a variable of the patch has changed since it was made")
 	ErrExpectation  = errors.New("not as the patch expects")
 	ErrHook         = errors.New("hook failed")
+	ErrRevoked      = errors.New("revoked")
+)
+
+// Errors of Upload, wrapped in a *FileError.
+var (
+	ErrNotSupported = errors.New("not supported")
+	ErrTooLarge     = errors.New("too large")
+	ErrUnsigned     = errors.New("not signed")
+	ErrUntrusted    = errors.New("signed with a key that isn't trusted")
+	ErrSignature    = errors.New("wrong signature")
 )
 
 // StateError is an operation that doesn't fit the state of a domain, of a patch or of

@@ -17,6 +17,9 @@ type life struct {
 	ever    bool             // it was applied once
 	stuck   int              // hooks that were given up on and still run
 	late    []sighting       // sections that may have seen it, in transitions that failed
+	unmap   func()           // gives back what its Loader acquired; nil is nothing
+	gone    bool             // it was called
+	loading bool             // the Load hook runs
 }
 
 func (l *life) enter(d *Domain) {
@@ -48,18 +51,20 @@ func (l *life) giveUp(done <-chan struct{}) {
 		<-done
 
 		l.mu.Lock()
-		defer l.mu.Unlock()
-
 		l.stuck--
+		l.mu.Unlock()
+
+		l.free()
 	}()
 }
 
-// begin has the patch take part in a transition, unless one of its hooks still runs.
+// begin has the patch take part in a transition, unless one of its hooks still runs, the
+// one for loading included, or its code is gone.
 func (l *life) begin() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
-	if l.stuck > 0 {
+	if l.stuck > 0 || l.gone || l.loading {
 		return false
 	}
 
@@ -87,9 +92,9 @@ func (l *life) lingers(s []sighting) {
 	}
 }
 
-// gone waits until no section runs that may have seen the patch, and gives the worker
+// settled waits until no section runs that may have seen the patch, and gives the worker
 // that is in the way when done comes first.
-func (l *life) gone(done <-chan struct{}) *Worker {
+func (l *life) settled(done <-chan struct{}) *Worker {
 	l.mu.Lock()
 	late := l.late
 	l.mu.Unlock()
@@ -121,14 +126,23 @@ func (d *Domain) sight() []sighting {
 	return out
 }
 
-// hold counts another engine, and says whether it is the first.
+// hold counts another engine, and says whether it is the first. Then nothing is done
+// with the patch until loaded is called.
 func (l *life) hold() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
 	l.holders++
+	l.loading = l.loading || l.holders == 1
 
 	return l.holders == 1
+}
+
+func (l *life) loaded() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	l.loading = false
 }
 
 // release counts an engine less, and says whether it was the last.
@@ -141,6 +155,29 @@ func (l *life) release() bool {
 	return l.holders == 0
 }
 
+// free gives back what the patch's Loader acquired, once no engine has the patch and no
+// hook of it runs.
+func (l *life) free() {
+	l.mu.Lock()
+
+	if l.holders > 0 || l.stuck > 0 || len(l.domains) > 0 || l.gone || l.unmap == nil {
+		l.mu.Unlock()
+		return
+	}
+
+	l.gone = true
+	l.mu.Unlock()
+
+	l.unmap()
+}
+
+func (l *life) isGone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	return l.gone
+}
+
 // unload is begin for Unload: the patch must be applied nowhere, and take part in
 // nothing else.
 func (l *life) unload() error {
@@ -150,7 +187,7 @@ func (l *life) unload() error {
 	switch {
 	case len(l.domains) > 0:
 		return ErrApplied
-	case l.busy > 0 || l.stuck > 0:
+	case l.busy > 0 || l.stuck > 0 || l.loading:
 		return ErrBusy
 	}
 

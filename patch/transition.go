@@ -240,7 +240,7 @@ func (t *transit) begin() error {
 				q.life.end()
 			}
 
-			return &StateError{Op: t.op, Patch: p.Name(), Err: ErrBusy, Detail: "a hook that was given up on still runs"}
+			return &StateError{Op: t.op, Patch: p.Name(), Err: ErrBusy, Detail: "one of its hooks still runs, or it was just unloaded"}
 		}
 	}
 
