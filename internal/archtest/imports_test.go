@@ -18,7 +18,7 @@ func mayUse(from, to string, test bool) string {
 	switch {
 	case within(to, "examples"):
 		return "nothing imports an example"
-	case within(to, "internal/cmd", "internal/archtest"):
+	case within(to, "internal/cmd", "internal/archtest", "patch/cmd"):
 		return "nothing imports a command or archtest"
 	case within(from, "patch") && !test && !within(to, "patch", "internal/payload", "internal/gort"):
 		return "patch serves any program: it knows no other package of the module"
@@ -58,6 +58,8 @@ func mayLink(from, to string) string {
 		}
 	case within(to, "vmm/vmmtest"):
 		return "only tests import vmm/vmmtest"
+	case within(to, "patch/control", "patch/patchprom") && !within(from, "patch/control", "patch/cmd", "examples"):
+		return "a way into the process is the embedder's to open"
 	case within(to, "internal/kvm"):
 		if !within(from, "vmm") {
 			return "only vmm imports internal/kvm"
@@ -123,17 +125,22 @@ func outside(s *source) []string {
 func TestImports_outside(t *testing.T) { hold(t, outside) }
 
 // TestImports_linked holds, for what is linked in the end, what the rules above hold for
-// each step: patch brings nothing but the standard library, and a machine brings no test
-// package.
+// each step: patch, its service and its tool bring nothing but the standard library, a
+// program that serves no engine doesn't get net/http, and a machine brings no test package.
 func TestImports_linked(t *testing.T) {
-	for _, d := range deps(t, "./patch") {
-		if first, _, _ := strings.Cut(d, "/"); strings.Contains(first, ".") {
-			require.True(t, within(d, module+"/patch", module+"/internal/payload", module+"/internal/gort"), "patch links %s", d)
+	for _, p := range []string{"./patch", "./patch/control"} {
+		for _, d := range deps(t, p) {
+			if first, _, _ := strings.Cut(d, "/"); strings.Contains(first, ".") {
+				require.True(t, within(d, module+"/patch", module+"/internal/payload", module+"/internal/gort"), "%s links %s", p, d)
+			}
+
+			require.False(t, p == "./patch" && d == "net/http", "patch links net/http")
 		}
 	}
 
 	for _, d := range deps(t, "./vmm") {
 		require.NotEqual(t, "testing", d, "vmm links package testing")
+		require.NotEqual(t, "net/http", d, "vmm links net/http")
 		require.False(t, within(d, "github.com/stretchr/testify"), "vmm links %s", d)
 
 		for _, h := range helpers {

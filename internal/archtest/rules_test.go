@@ -37,6 +37,8 @@ func TestRules_catch(t *testing.T) {
 		{inside, "internal/boot/x_test.go", ours("internal/kvm"), ""},
 		{inside, "internal/device/uart/x_test.go", ours("internal/kvm"), "never KVM"},
 		{inside, "vmm/x.go", ours("examples/a"), "example"},
+		{inside, "vmm/x.go", ours("patch/control"), "embedder"},
+		{inside, "examples/a/x.go", ours("patch/control"), ""},
 		{outside, "vmm/x.go", imports("example.com/x"), "vmm/x.go:3: imports example.com/x"},
 		{outside, "vmm/x.go", imports("gvisor.dev/gvisor/pkg/ring0/pagetables"), "only internal/boot may"},
 		{outside, "internal/boot/x.go", imports("gvisor.dev/gvisor/pkg/abi/linux"), "not on the list"},
