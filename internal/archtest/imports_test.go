@@ -128,7 +128,7 @@ func TestImports_outside(t *testing.T) { hold(t, outside) }
 // each step: patch, its service and its tool bring nothing but the standard library, a
 // program that serves no engine doesn't get net/http, and a machine brings no test package.
 func TestImports_linked(t *testing.T) {
-	for _, p := range []string{"./patch", "./patch/control"} {
+	for _, p := range []string{"./patch", "./patch/control", "./patch/cmd/patchctl"} {
 		for _, d := range deps(t, p) {
 			if first, _, _ := strings.Cut(d, "/"); strings.Contains(first, ".") {
 				require.True(t, within(d, module+"/patch", module+"/internal/payload", module+"/internal/gort"), "%s links %s", p, d)

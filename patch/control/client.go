@@ -36,7 +36,7 @@ const maxAnswer = 64 << 20 // bytes
 // Client operates an engine in another process. Make one with Dial or NewClient. All
 // methods may be called from any goroutine. When the context of a call ends before the
 // answer comes the server takes the call back, unless all was done by then: the error
-// is the context's, and only Get tells.
+// is ErrLost and the context's, and only Get tells.
 type Client struct {
 	http *http.Client
 	base string
@@ -248,10 +248,10 @@ func (c *Client) broken(ctx context.Context, path string, err error) error {
 	var op *net.OpError
 
 	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("control: %s: %w", path, ctx.Err())
-	case errors.As(err, &op) && op.Op == "dial":
+	case errors.As(err, &op) && op.Op == "dial" && ctx.Err() == nil:
 		return fmt.Errorf("control: %w: %w", ErrUnreachable, op)
+	case ctx.Err() != nil:
+		err = ctx.Err()
 	}
 
 	return fmt.Errorf("control: %s: %w: %w", path, ErrLost, err)

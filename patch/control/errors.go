@@ -125,6 +125,11 @@ func errorOf(err error, depth int) *Error {
 		}
 	}
 
+	// What says nothing of its own, such as a join of one, isn't there for who reads this.
+	if w.Kind == "" && len(w.Wrapped) == 1 && w.Wrapped[0].Text == w.Text {
+		return w.Wrapped[0]
+	}
+
 	for _, inner := range w.Wrapped {
 		if w.Code == "" {
 			w.Code = inner.Code
