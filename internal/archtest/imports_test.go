@@ -90,14 +90,15 @@ func TestImports_inside(t *testing.T) { hold(t, inside) }
 
 // outsiders are the packages of other modules that may be imported, and by whom.
 var outsiders = map[string][]string{
-	"github.com/bobuhiro11/gokvm/kvm":        {"internal/kvm", "internal/testutil"},
-	"github.com/bobuhiro11/gokvm/bootparam":  {"internal/boot"},
-	"github.com/bobuhiro11/gokvm/pvh":        {"internal/boot"},
-	"gvisor.dev/gvisor/pkg/hostarch":         {"internal/boot"},
-	"gvisor.dev/gvisor/pkg/ring0/pagetables": {"internal/boot"},
-	"golang.org/x/sys/unix":                  {"vmm", "internal", "examples"},
-	"github.com/stretchr/testify/require":    helpers,
-	"github.com/stretchr/testify/assert":     helpers,
+	"github.com/bobuhiro11/gokvm/kvm":                {"internal/kvm", "internal/testutil"},
+	"github.com/bobuhiro11/gokvm/bootparam":          {"internal/boot"},
+	"github.com/bobuhiro11/gokvm/pvh":                {"internal/boot"},
+	"gvisor.dev/gvisor/pkg/hostarch":                 {"internal/boot"},
+	"gvisor.dev/gvisor/pkg/ring0/pagetables":         {"internal/boot"},
+	"golang.org/x/sys/unix":                          {"vmm", "internal", "examples"},
+	"github.com/prometheus/client_golang/prometheus": {"patch/patchprom"},
+	"github.com/stretchr/testify/require":            helpers,
+	"github.com/stretchr/testify/assert":             helpers,
 }
 
 func outside(s *source) []string {
@@ -141,6 +142,7 @@ func TestImports_linked(t *testing.T) {
 	for _, d := range deps(t, "./vmm") {
 		require.NotEqual(t, "testing", d, "vmm links package testing")
 		require.NotEqual(t, "net/http", d, "vmm links net/http")
+		require.False(t, within(d, "github.com/prometheus"), "vmm links %s", d)
 		require.False(t, within(d, "github.com/stretchr/testify"), "vmm links %s", d)
 
 		for _, h := range helpers {

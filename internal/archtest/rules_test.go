@@ -39,6 +39,8 @@ func TestRules_catch(t *testing.T) {
 		{inside, "vmm/x.go", ours("examples/a"), "example"},
 		{inside, "vmm/x.go", ours("patch/control"), "embedder"},
 		{inside, "examples/a/x.go", ours("patch/control"), ""},
+		{inside, "vmm/x.go", ours("patch/patchprom"), "embedder"},
+		{outside, "patch/x.go", imports("github.com/prometheus/client_golang/prometheus"), "only patch/patchprom may"},
 		{outside, "vmm/x.go", imports("example.com/x"), "vmm/x.go:3: imports example.com/x"},
 		{outside, "vmm/x.go", imports("gvisor.dev/gvisor/pkg/ring0/pagetables"), "only internal/boot may"},
 		{outside, "internal/boot/x.go", imports("gvisor.dev/gvisor/pkg/abi/linux"), "not on the list"},
