@@ -65,6 +65,18 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer h.end()
 
+	rc := http.NewResponseController(w)
+
+	if r.ContentLength != 0 {
+		// A caller may be slow, but not for ever. The deadline is for the transfer alone: on
+		// the connection it would end a long transition too. It stays where the body isn't
+		// read to its end, since the server then reads what is left of it.
+		_ = rc.SetReadDeadline(time.Now().Add(h.Transfer))
+
+		// One that sends nothing more must not hold up the server's end.
+		defer context.AfterFunc(r.Context(), func() { _ = rc.SetReadDeadline(time.Unix(1, 0)) })()
+	}
+
 	rt, c, err := h.understand(r)
 	if err != nil {
 		h.answer(w, nil, err)
@@ -89,21 +101,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	// A caller may be slow, but not for ever. The deadline is for the transfer alone:
-	// on the connection it would end a long transition too.
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(h.Transfer))
-
-	// One that sends nothing more must not hold up the server's end.
-	defer context.AfterFunc(r.Context(), func() { _ = rc.SetReadDeadline(time.Unix(1, 0)) })()
-
 	c.body = &transfer{r: r.Body, done: func() { _ = rc.SetReadDeadline(time.Time{}) }}
 
 	v, err := rt.do(h, r.Context(), c)
 	h.answer(w, v, err)
 }
 
-// transfer reads a body, and says when it is over.
+// transfer reads a body, and says when it has come to its end.
 type transfer struct {
 	r    io.Reader
 	done func()
@@ -111,7 +115,7 @@ type transfer struct {
 
 func (t *transfer) Read(b []byte) (int, error) {
 	n, err := t.r.Read(b)
-	if err != nil && t.done != nil {
+	if err == io.EOF && t.done != nil {
 		t.done()
 		t.done = nil
 	}
