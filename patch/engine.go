@@ -183,10 +183,14 @@ func (e *Engine) Unload(ctx context.Context, p *Patch) (err error) {
 		return &StateError{Op: OpUnload, Patch: name, Err: ErrUnknown}
 	}
 
+	if e.bringsEverywhere(p) {
+		return &StateError{Op: OpUnload, Patch: p.Name(), Err: ErrApplied, Detail: "everywhere, so that domains attached later would need it"}
+	}
+
 	if err := p.life.unload(); err != nil {
 		return &StateError{Op: OpUnload, Patch: p.Name(), Err: err}
 	}
-	defer p.life.end()
+	defer p.life.unloaded()
 
 	if w := p.life.settled(ctx.Done()); w != nil {
 		return &TimeoutError{Op: OpUnload, Patch: p.Name(), Domain: w.domain.name, Worker: w.name, Slot: slotName(w.lastSlot()), Err: ctx.Err()}
@@ -200,6 +204,14 @@ func (e *Engine) Unload(ctx context.Context, p *Patch) (err error) {
 	}
 
 	return (hook{name: "unload", patch: p, call: func(ctx context.Context) error { p.spec.Hooks.Unload(ctx); return nil }}).run(ctx, &Report{})
+}
+
+// bringsEverywhere says whether a domain that is attached gets the patch.
+func (e *Engine) bringsEverywhere(p *Patch) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	return slices.Contains(e.everywhere, p)
 }
 
 func (e *Engine) holds(p *Patch) bool {
@@ -278,61 +290,6 @@ func (e *Engine) Domains() []*Domain {
 	e.attached = slices.DeleteFunc(e.attached, (*Domain).isClosed)
 
 	return slices.Clone(e.attached)
-}
-
-// State is where a patch is in its life.
-type State string
-
-// The states of a patch in an engine.
-const (
-	Checked State = "checked"
-	Applied State = "applied"
-)
-
-// Status describes a loaded patch.
-type Status struct {
-	Patch      *Patch
-	State      State
-	Domains    []*Domain // where it is applied
-	Everywhere bool      // domains attached later get it
-	Revoked    bool      // it can't be applied again
-	File       File      // that it was uploaded as; zero where there is none
-}
-
-// List gives every loaded patch, in the order of loading.
-func (e *Engine) List() []Status {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	out := make([]Status, len(e.patches))
-	for i, p := range e.patches {
-		out[i] = e.status(p)
-	}
-
-	return out
-}
-
-// Get finds a loaded patch by its name or its id; otherwise it is ErrUnknown.
-func (e *Engine) Get(name string) (Status, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	for _, p := range e.patches {
-		if p.Name() == name || p.ID() == ID(name) {
-			return e.status(p), nil
-		}
-	}
-
-	return Status{}, fmt.Errorf("patch: %q: %w", name, ErrUnknown)
-}
-
-func (e *Engine) status(p *Patch) Status {
-	s := Status{Patch: p, State: Checked, Domains: p.life.where(), Everywhere: slices.Contains(e.everywhere, p), Revoked: e.trust.revokes(p) != "", File: p.file}
-	if len(s.Domains) > 0 {
-		s.State = Applied
-	}
-
-	return s
 }
 
 // Apply binds the patch's functions in every domain of the target, on top of what is
@@ -473,6 +430,7 @@ func (e *Engine) remember(op Op, p *Patch) {
 	i := slices.Index(e.everywhere, p)
 
 	switch {
+	case op != OpRevert && !slices.Contains(e.patches, p): // unloaded meanwhile, as there was no domain
 	case op == OpReplace:
 		e.everywhere = []*Patch{p}
 	case op == OpApply && i < 0:

@@ -20,6 +20,7 @@ type life struct {
 	unmap   func()           // gives back what its Loader acquired; nil is nothing
 	gone    bool             // it was called
 	loading bool             // the Load hook runs
+	leaving bool             // an Unload is under way
 }
 
 func (l *life) enter(d *Domain) {
@@ -59,12 +60,12 @@ func (l *life) giveUp(done <-chan struct{}) {
 }
 
 // begin has the patch take part in a transition, unless one of its hooks still runs, the
-// one for loading included, or its code is gone.
+// one for loading included, or no engine has it any more, or soon.
 func (l *life) begin() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
-	if l.stuck > 0 || l.gone || l.loading {
+	if l.stuck > 0 || l.holders == 0 || l.loading || l.leaving {
 		return false
 	}
 
@@ -179,7 +180,7 @@ func (l *life) isGone() bool {
 }
 
 // unload is begin for Unload: the patch must be applied nowhere, and take part in
-// nothing else.
+// nothing else until unloaded is called.
 func (l *life) unload() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -187,13 +188,20 @@ func (l *life) unload() error {
 	switch {
 	case len(l.domains) > 0:
 		return ErrApplied
-	case l.busy > 0 || l.stuck > 0 || l.loading:
+	case l.busy > 0 || l.stuck > 0 || l.loading || l.leaving:
 		return ErrBusy
 	}
 
-	l.busy++
+	l.leaving = true
 
 	return nil
+}
+
+func (l *life) unloaded() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	l.leaving = false
 }
 
 // where lists the domains where it is applied, the oldest first.

@@ -245,6 +245,29 @@ func TestUpload_keptForAHookThatIsStuck(t *testing.T) {
 	<-released
 }
 
+// A patch that each new domain gets isn't let go, though no domain has it yet.
+func TestUnload_everywhere(t *testing.T) {
+	e, l := uploads(patch.Options{AllowUnsigned: true})
+
+	p, err := e.Upload(t.Context(), strings.NewReader("fix"))
+	require.NoError(t, err)
+	_, err = e.Apply(t.Context(), p, patch.Everywhere())
+	require.NoError(t, err)
+	require.ErrorIs(t, e.Unload(t.Context(), p), patch.ErrApplied)
+
+	d := patch.NewDomain("d")
+	require.NoError(t, e.Attach(t.Context(), d))
+	require.Equal(t, "fix beta gamma", answers(d))
+
+	d.Close()
+	require.ErrorIs(t, e.Unload(t.Context(), p), patch.ErrApplied)
+
+	_, err = e.Revert(t.Context(), p, patch.Everywhere())
+	require.NoError(t, err)
+	require.NoError(t, e.Unload(t.Context(), p))
+	require.Equal(t, 1, l.released)
+}
+
 // While a patch's Load hook runs nobody applies it: it may be refused yet.
 func TestLoad_notAppliedBeforeItsHook(t *testing.T) {
 	var (
