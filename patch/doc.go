@@ -40,6 +40,10 @@
 // Where old and new must not overlap, because the shape of data changes, a transition in
 // Barrier mode has all old sections end before the first new one begins.
 //
+// A patch made with New consists of functions that are in the program. Engine.Upload makes
+// one from a file, by the Loader of the options, once its signature holds. A patch or a
+// key can be revoked; Engine.List tells who signed what is loaded.
+//
 // Whatever fails, a wrong state, a hook's veto, a deadline, leaves every domain as it
 // was, with an error that says what was in the way.
 //
@@ -47,7 +51,8 @@
 //
 // A wrong use of a worker panics, as does a wrong declaration of a slot: these are
 // mistakes of the program. All else is an error: see StateError, TimeoutError,
-// HookError, ExpectationError and the Err variables.
+// HookError, ExpectationError, FileError and the Err variables. Engine.Events tells what
+// happens, and Engine.Stats counts it; package patch/control has both for other processes.
 // SCENARIOS.md, beside this file, compares with other live patchers, case by case.
 //
 // The package knows nothing of virtual machines: any daemon can use it. It takes no

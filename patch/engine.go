@@ -2,6 +2,7 @@ package patch
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,23 @@ type Options struct {
 	// apart, and the engine's transitions run one at a time. nil keeps nothing. The
 	// journal stays the caller's to close.
 	Journal *Journal
+
+	// Loader makes files into patches, for Upload. Without one there are no uploads.
+	Loader Loader
+
+	// MaxFile bounds what Upload reads, in bytes, signature included. 0 or less means 16 MiB.
+	MaxFile int
+
+	// TrustedKeys are those of which a signature is accepted.
+	TrustedKeys []ed25519.PublicKey
+
+	// AllowUnsigned has Upload accept files without a signature: whoever can upload one
+	// can run any code. It is for development. A signature that is there must still hold.
+	AllowUnsigned bool
+
+	// RevokedKeys and Revoked are as if given to RevokeKey and Revoke.
+	RevokedKeys []KeyID
+	Revoked     []ID
 }
 
 // Engine loads, applies and reverts patches. Make one with NewEngine. All methods may be
@@ -44,6 +62,8 @@ type Engine struct {
 	timeout time.Duration
 
 	journal *Journal // nil if there is none
+	trust   *trust
+	watch   watch
 
 	fleet lock // held by transitions everywhere and by Attach
 	noted lock // held by transitions while there is a journal, after fleet
@@ -65,7 +85,7 @@ func NewEngine(o Options) *Engine {
 		o.Timeout = 10 * time.Second
 	}
 
-	return &Engine{log: o.Logger, timeout: o.Timeout, journal: o.Journal, settled: map[string]bool{}}
+	return &Engine{log: o.Logger, timeout: o.Timeout, journal: o.Journal, settled: map[string]bool{}, trust: newTrust(o)}
 }
 
 // bounded is the context with the engine's timeout, if it has no deadline.
@@ -173,59 +193,6 @@ func (e *Engine) Domains() []*Domain {
 	return slices.Clone(e.attached)
 }
 
-// State is where a patch is in its life.
-type State string
-
-// The states of a patch in an engine.
-const (
-	Checked State = "checked"
-	Applied State = "applied"
-)
-
-// Status describes a loaded patch.
-type Status struct {
-	Patch      *Patch
-	State      State
-	Domains    []*Domain // where it is applied
-	Everywhere bool      // domains attached later get it
-}
-
-// List gives every loaded patch, in the order of loading.
-func (e *Engine) List() []Status {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	out := make([]Status, len(e.patches))
-	for i, p := range e.patches {
-		out[i] = e.status(p)
-	}
-
-	return out
-}
-
-// Get finds a loaded patch by its name or its id; otherwise it is ErrUnknown.
-func (e *Engine) Get(name string) (Status, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	for _, p := range e.patches {
-		if p.Name() == name || p.ID() == ID(name) {
-			return e.status(p), nil
-		}
-	}
-
-	return Status{}, fmt.Errorf("patch: %q: %w", name, ErrUnknown)
-}
-
-func (e *Engine) status(p *Patch) Status {
-	s := Status{Patch: p, State: Checked, Domains: p.life.where(), Everywhere: slices.Contains(e.everywhere, p)}
-	if len(s.Domains) > 0 {
-		s.State = Applied
-	}
-
-	return s
-}
-
 // Apply binds the patch's functions in every domain of the target, on top of what is
 // applied there. Each domain takes the new view with one pointer store, so that each
 // section is wholly old or wholly new; in PerSection mode Apply then waits until every
@@ -302,23 +269,21 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 
 	start := time.Now()
 
-	defer func(ctx context.Context) { // the caller's, which hasn't ended when ours has
+	tell := sync.OnceFunc(func() {
 		r.Took = time.Since(start)
+		e.tell(r, err)
+	})
+
+	defer func(ctx context.Context) { // the caller's, which hasn't ended when ours has
+		tell()
 		e.record(ctx, r, err)
 	}(ctx)
 
-	if !p.made() {
-		return r, fmt.Errorf("patch: %s: %w: one that New didn't make", op, ErrInvalid)
+	if err := arguments(op, p, on); err != nil {
+		return r, err
 	}
 
 	r.Patch, r.ID, r.Mapped = p.Name(), p.ID(), p.Mapped()
-
-	switch {
-	case op != OpApply && op != OpReplace && op != OpRevert:
-		return r, &StateError{Op: op, Patch: p.Name(), Err: ErrArgument, Detail: "it is no transition"}
-	case on.Mode != PerSection && on.Mode != Barrier:
-		return r, &StateError{Op: op, Patch: p.Name(), Err: ErrArgument, Detail: fmt.Sprintf("there is no mode %d", int(on.Mode))}
-	}
 
 	if dry && op != OpRevert { // Apply has loaded it
 		if err := e.loadable(op, p); err != nil {
@@ -358,22 +323,35 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 		return r, err
 	}
 	defer unlock()
+	defer tell() // before others have their turn: events come in the order of the changes
+
+	if err := e.trust.permits(op, p); err != nil {
+		return r, err
+	}
 
 	if err := t.plan(ctx); err != nil {
 		return r, err
 	}
 
 	if dry {
-		if err := t.begin(); err != nil {
-			return r, err
-		}
-
-		t.end()
-
-		return r, nil
+		return r, t.rehearse()
 	}
 
 	return r, t.run(ctx)
+}
+
+// arguments says what is wrong with a call, whatever the state.
+func arguments(op Op, p *Patch, on Target) error {
+	switch {
+	case !p.made():
+		return fmt.Errorf("patch: %s: %w: one that New didn't make", op, ErrInvalid)
+	case op != OpApply && op != OpReplace && op != OpRevert:
+		return &StateError{Op: op, Patch: p.Name(), Err: ErrArgument, Detail: "it is no transition"}
+	case on.Mode != PerSection && on.Mode != Barrier:
+		return &StateError{Op: op, Patch: p.Name(), Err: ErrArgument, Detail: fmt.Sprintf("there is no mode %d", int(on.Mode))}
+	}
+
+	return nil
 }
 
 // remember keeps what a domain that is attached later begins with.
@@ -384,6 +362,7 @@ func (e *Engine) remember(op Op, p *Patch) {
 	i := slices.Index(e.everywhere, p)
 
 	switch {
+	case op != OpRevert && !slices.Contains(e.patches, p): // unloaded meanwhile, as there was no domain
 	case op == OpReplace:
 		e.everywhere = []*Patch{p}
 	case op == OpApply && i < 0:

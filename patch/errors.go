@@ -24,6 +24,16 @@ var (
 	ErrHook         = errors.New("hook failed")
 	ErrNotAttached  = errors.New("not attached to the engine, whose journal tells domains by their names")
 	ErrOtherBuild   = errors.New("recorded by another build of the program")
+	ErrRevoked      = errors.New("revoked")
+)
+
+// Errors of Upload, wrapped in a *FileError.
+var (
+	ErrNotSupported = errors.New("not supported")
+	ErrTooLarge     = errors.New("too large")
+	ErrUnsigned     = errors.New("not signed")
+	ErrUntrusted    = errors.New("signed with a key that isn't trusted")
+	ErrSignature    = errors.New("wrong signature")
 )
 
 // StateError is an operation that doesn't fit the state of a domain, of a patch or of

@@ -19,6 +19,8 @@ type life struct {
 	ever    bool             // it was applied once
 	stuck   int              // hooks that were given up on and still run
 	late    []sighting       // sections that may have seen it, in transitions that failed
+	unmap   func()           // gives back what its Loader acquired; nil is nothing
+	gone    bool             // it was called
 }
 
 func (l *life) enter(d *Domain) {
@@ -50,9 +52,10 @@ func (l *life) giveUp(done <-chan struct{}) {
 		<-done
 
 		l.mu.Lock()
-		defer l.mu.Unlock()
-
 		l.stuck--
+		l.mu.Unlock()
+
+		l.free()
 	}()
 }
 
@@ -91,9 +94,9 @@ func (l *life) lingers(s []sighting) {
 	}
 }
 
-// gone waits until no section runs that may have seen the patch, and gives the worker
+// settled waits until no section runs that may have seen the patch, and gives the worker
 // that is in the way when done comes first.
-func (l *life) gone(done <-chan struct{}) *Worker {
+func (l *life) settled(done <-chan struct{}) *Worker {
 	l.mu.Lock()
 	late := l.late
 	l.mu.Unlock()
@@ -143,6 +146,29 @@ func (l *life) release() bool {
 	l.holders--
 
 	return l.holders == 0
+}
+
+// free gives back what the patch's Loader acquired, once no engine has the patch and no
+// hook of it runs.
+func (l *life) free() {
+	l.mu.Lock()
+
+	if l.holders > 0 || l.stuck > 0 || len(l.domains) > 0 || l.gone || l.unmap == nil {
+		l.mu.Unlock()
+		return
+	}
+
+	l.gone = true
+	l.mu.Unlock()
+
+	l.unmap()
+}
+
+func (l *life) isGone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	return l.gone
 }
 
 // unload is begin for Unload: the patch must be applied nowhere, and take part in

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Load takes a patch into the engine, so that it can be listed and found by name, and
@@ -25,6 +26,14 @@ func (e *Engine) Load(ctx context.Context, p *Patch) error {
 // else loads or unloads it: nobody takes a patch for loaded that its Load hook may yet
 // refuse.
 func (e *Engine) load(ctx context.Context, op Op, p *Patch) (fresh bool, done func(), err error) {
+	defer func(start time.Time) {
+		if err != nil {
+			e.tellOf(op, p, start, err)
+		} else if fresh {
+			e.tellOf(OpUpload, p, start, nil)
+		}
+	}(time.Now())
+
 	if !p.made() {
 		return false, nil, fmt.Errorf("patch: %s: %w: one that New didn't make", op, ErrInvalid)
 	}
@@ -40,6 +49,10 @@ func (e *Engine) load(ctx context.Context, op Op, p *Patch) (fresh bool, done fu
 			p.life.loading.release()
 		}
 	}()
+
+	if err = e.trust.permits(op, p); err != nil {
+		return false, nil, err
+	}
 
 	e.mu.Lock()
 
@@ -96,7 +109,9 @@ func (e *Engine) forget(p *Patch) {
 // is applied to a domain, or to those that will be attached, isn't loaded, or takes part in
 // a transition; and a *TimeoutError where such a section doesn't end in time. Then it stays
 // loaded. After a *HookError it is gone: the hook has no say.
-func (e *Engine) Unload(ctx context.Context, p *Patch) error {
+func (e *Engine) Unload(ctx context.Context, p *Patch) (err error) {
+	defer func(start time.Time) { e.tellOf(OpUnload, p, start, err) }(time.Now())
+
 	ctx, cancel := e.bounded(ctx)
 	defer cancel()
 
@@ -127,11 +142,12 @@ func (e *Engine) unload(ctx context.Context, p *Patch, waited <-chan struct{}) e
 	}
 	defer p.life.end()
 
-	if w := p.life.gone(waited); w != nil {
+	if w := p.life.settled(waited); w != nil {
 		return &TimeoutError{Op: OpUnload, Patch: p.Name(), Domain: w.domain.name, Worker: w.name, Slot: slotName(w.lastSlot()), Err: ctx.Err()}
 	}
 
 	e.forget(p)
+	defer p.life.free()
 
 	if !p.life.release() || p.spec.Hooks.Unload == nil {
 		return nil
@@ -161,7 +177,10 @@ func (e *Engine) unloadNow(ctx context.Context, p *Patch) {
 	now := make(chan struct{})
 	close(now)
 
-	_ = e.unload(ctx, p, now)
+	start := time.Now()
+	if err := e.unload(ctx, p, now); err == nil {
+		e.tellOf(OpUnload, p, start, nil)
+	}
 }
 
 // loadable says, for a dry run, what is in the way of loading the patch.

@@ -21,6 +21,7 @@ type ID string
 // domains. All methods may be called from any goroutine.
 type Patch struct {
 	spec Spec
+	file File // zero for one that wasn't uploaded
 	life life
 }
 

@@ -264,6 +264,17 @@ func (t *transit) begin() error {
 	return nil
 }
 
+// rehearse is all of a dry run that comes after the plan.
+func (t *transit) rehearse() error {
+	if err := t.begin(); err != nil {
+		return err
+	}
+
+	t.end()
+
+	return nil
+}
+
 func (t *transit) end() {
 	for _, p := range t.patches() {
 		p.life.end()

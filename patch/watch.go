@@ -90,7 +90,7 @@ func (e *Engine) ApplyWatched(ctx context.Context, p *Patch, on Target, w Watch)
 		domains = e.Domains()
 	}
 
-	if bad := e.watch(ctx, p, domains, w.withDefaults()); bad != nil {
+	if bad := e.prove(ctx, p, domains, w.withDefaults()); bad != nil {
 		bad.Revert = e.takeBack(ctx, p, on)
 		return r, bad
 	}
@@ -109,8 +109,8 @@ func (e *Engine) takeBack(ctx context.Context, p *Patch, on Target) error {
 	return err
 }
 
-// watch looks at the domains until the time is over.
-func (e *Engine) watch(ctx context.Context, p *Patch, domains []*Domain, w Watch) *WatchError {
+// prove looks at the domains until the time is over.
+func (e *Engine) prove(ctx context.Context, p *Patch, domains []*Domain, w Watch) *WatchError {
 	end := time.Now().Add(w.For)
 	failed := 0
 
@@ -258,7 +258,7 @@ func (e *Engine) ApplyCanary(ctx context.Context, p *Patch, on Target, c Canary)
 
 		waves = append(waves, wave)
 
-		if bad := e.watch(ctx, p, domains[:n], c.Watch); bad != nil {
+		if bad := e.prove(ctx, p, domains[:n], c.Watch); bad != nil {
 			bad.Revert = undo()
 			return r, bad
 		}

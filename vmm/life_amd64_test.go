@@ -59,6 +59,9 @@ func TestMachine_underAnEngine(t *testing.T) {
 
 	require.NoError(t, one.Close())
 	require.NoError(t, three.Close())
+
+	_, err = engine.Revert(t.Context(), p, patch.Everywhere())
+	require.NoError(t, err, "of the machines to come")
 	require.NoError(t, engine.Unload(t.Context(), p), "no machine has it any more")
 }
 

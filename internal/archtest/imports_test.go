@@ -18,7 +18,7 @@ func mayUse(from, to string, test bool) string {
 	switch {
 	case within(to, "examples"):
 		return "nothing imports an example"
-	case within(to, "internal/cmd", "internal/archtest"):
+	case within(to, "internal/cmd", "internal/archtest", "patch/cmd"):
 		return "nothing imports a command or archtest"
 	case within(from, "patch") && !test && !within(to, "patch", "internal/payload", "internal/gort"):
 		return "patch serves any program: it knows no other package of the module"
@@ -58,6 +58,8 @@ func mayLink(from, to string) string {
 		}
 	case within(to, "vmm/vmmtest", "patch/patchtest"):
 		return "only tests import " + to
+	case within(to, "patch/control", "patch/patchprom") && !within(from, "patch/control", "patch/cmd", "examples"):
+		return "a way into the process is the embedder's to open"
 	case within(to, "internal/kvm"):
 		if !within(from, "vmm") {
 			return "only vmm imports internal/kvm"
@@ -88,14 +90,15 @@ func TestImports_inside(t *testing.T) { hold(t, inside) }
 
 // outsiders are the packages of other modules that may be imported, and by whom.
 var outsiders = map[string][]string{
-	"github.com/bobuhiro11/gokvm/kvm":        {"internal/kvm", "internal/testutil"},
-	"github.com/bobuhiro11/gokvm/bootparam":  {"internal/boot"},
-	"github.com/bobuhiro11/gokvm/pvh":        {"internal/boot"},
-	"gvisor.dev/gvisor/pkg/hostarch":         {"internal/boot"},
-	"gvisor.dev/gvisor/pkg/ring0/pagetables": {"internal/boot"},
-	"golang.org/x/sys/unix":                  {"vmm", "internal", "examples"},
-	"github.com/stretchr/testify/require":    helpers,
-	"github.com/stretchr/testify/assert":     helpers,
+	"github.com/bobuhiro11/gokvm/kvm":                {"internal/kvm", "internal/testutil"},
+	"github.com/bobuhiro11/gokvm/bootparam":          {"internal/boot"},
+	"github.com/bobuhiro11/gokvm/pvh":                {"internal/boot"},
+	"gvisor.dev/gvisor/pkg/hostarch":                 {"internal/boot"},
+	"gvisor.dev/gvisor/pkg/ring0/pagetables":         {"internal/boot"},
+	"golang.org/x/sys/unix":                          {"vmm", "internal", "examples"},
+	"github.com/prometheus/client_golang/prometheus": {"patch/patchprom"},
+	"github.com/stretchr/testify/require":            helpers,
+	"github.com/stretchr/testify/assert":             helpers,
 }
 
 // rivals are parts of other monitors that only tests compare ours with, and whose.
@@ -132,19 +135,25 @@ func outside(s *source) []string {
 func TestImports_outside(t *testing.T) { hold(t, outside) }
 
 // TestImports_linked holds, for what is linked in the end, what the rules above hold for
-// each step: patch brings nothing but the standard library, and a machine brings no test
-// package.
+// each step: patch, its service and its tool bring nothing but the standard library, a
+// program that serves no engine doesn't get net/http, and a machine brings no test package.
 func TestImports_linked(t *testing.T) {
-	for _, d := range deps(t, "./patch") {
-		require.NotEqual(t, "testing", d, "patch links package testing")
+	for _, p := range []string{"./patch", "./patch/control", "./patch/cmd/patchctl"} {
+		for _, d := range deps(t, p) {
+			require.NotEqual(t, "testing", d, "%s links package testing", p)
 
-		if first, _, _ := strings.Cut(d, "/"); strings.Contains(first, ".") {
-			require.True(t, within(d, module+"/patch", module+"/internal/payload", module+"/internal/gort"), "patch links %s", d)
+			if first, _, _ := strings.Cut(d, "/"); strings.Contains(first, ".") {
+				require.True(t, within(d, module+"/patch", module+"/internal/payload", module+"/internal/gort"), "%s links %s", p, d)
+			}
+
+			require.False(t, p == "./patch" && d == "net/http", "patch links net/http")
 		}
 	}
 
 	for _, d := range deps(t, "./vmm") {
 		require.NotEqual(t, "testing", d, "vmm links package testing")
+		require.NotEqual(t, "net/http", d, "vmm links net/http")
+		require.False(t, within(d, "github.com/prometheus"), "vmm links %s", d)
 		require.False(t, within(d, "github.com/stretchr/testify"), "vmm links %s", d)
 
 		for _, h := range helpers {
