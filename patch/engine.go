@@ -94,7 +94,7 @@ func (e *Engine) bounded(ctx context.Context) (context.Context, context.CancelFu
 		return ctx, func() {}
 	}
 
-	return context.WithTimeout(ctx, e.timeout)
+	return newLazy(ctx, e.timeout)
 }
 
 // Attach puts the domain under the engine: Everywhere includes it from now on, and what
@@ -110,7 +110,7 @@ func (e *Engine) Attach(ctx context.Context, d *Domain) error {
 		return &StateError{Op: OpAttach, Err: ErrNoDomain}
 	case d.isClosed():
 		return &StateError{Op: OpAttach, Domain: d.name, Err: ErrClosed}
-	case !e.fleet.acquire(ctx.Done()):
+	case !e.fleet.take(ctx):
 		return &TimeoutError{Op: OpAttach, Domain: d.name, Err: ctx.Err()}
 	}
 	defer e.fleet.release()
@@ -298,7 +298,7 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 		switch {
 		case on.NoWait && !e.fleet.try():
 			return r, &StateError{Op: op, Patch: p.Name(), Err: ErrBusy, Detail: "another transition is under way"}
-		case !on.NoWait && !e.fleet.acquire(ctx.Done()):
+		case !on.NoWait && !e.fleet.take(ctx):
 			return r, &TimeoutError{Op: op, Patch: p.Name(), Err: ctx.Err()}
 		}
 		defer e.fleet.release()
@@ -378,5 +378,7 @@ func (e *Engine) record(ctx context.Context, r Report, err error) {
 		return
 	}
 
-	e.log.InfoContext(ctx, string(r.Op), "patch", r.Patch, "took", r.Took, "swap", r.Swap, "workers", len(r.Workers))
+	if e.log.Enabled(ctx, slog.LevelInfo) { // its arguments cost something
+		e.log.InfoContext(ctx, string(r.Op), "patch", r.Patch, "took", r.Took, "swap", r.Swap, "workers", len(r.Workers))
+	}
 }

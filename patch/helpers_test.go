@@ -117,4 +117,10 @@ func (c *swapContext) Done() <-chan struct{} {
 	return c.Context.Done()
 }
 
-func (c *swapContext) Err() error { return context.DeadlineExceeded }
+func (c *swapContext) Err() error {
+	if c.domain.Generation() != c.before {
+		return context.DeadlineExceeded
+	}
+
+	return c.Context.Err()
+}

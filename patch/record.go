@@ -26,7 +26,7 @@ func (e *Engine) beginNotes(ctx context.Context, op Op, p *Patch, on Target) (un
 		return nil, &StateError{Op: op, Patch: p.Name(), Err: ErrBusy, Detail: "another transition is under way"}
 	}
 
-	if !on.NoWait && !e.noted.acquire(ctx.Done()) {
+	if !on.NoWait && !e.noted.take(ctx) {
 		return nil, &TimeoutError{Op: op, Patch: p.Name(), Err: ctx.Err()}
 	}
 

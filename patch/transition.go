@@ -160,7 +160,7 @@ func (t *transit) lock(ctx context.Context) (unlock func(), _ error) {
 			return nil, &StateError{Op: t.op, Patch: t.patch.Name(), Domain: d.name, Err: ErrBusy, Detail: "another transition is under way"}
 		}
 
-		if !t.target.NoWait && !d.transition.acquire(ctx.Done()) {
+		if !t.target.NoWait && !d.transition.take(ctx) {
 			unlock()
 			return nil, &TimeoutError{Op: t.op, Patch: t.patch.Name(), Domain: d.name, Err: ctx.Err()}
 		}
@@ -396,11 +396,11 @@ func (t *transit) settle(ctx context.Context, since time.Time) error {
 	}
 
 	for _, s := range sightings {
-		w := s.worker
-		ok := w.passed(s.seen, ctx.Done())
+		w, ok := s.worker, true
 		r := WorkerReport{Domain: w.domain.name, Worker: w.name}
 
 		if s.seen&inside != 0 {
+			ok = w.passed(s.seen, ctx.Done())
 			r.Waited, r.Slot = time.Since(since), slotName(s.slot)
 		}
 
