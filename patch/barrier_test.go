@@ -197,9 +197,13 @@ func TestBarrier_gateIsAlwaysOpened(t *testing.T) {
 						sec := w.Enter()
 
 						waiting.Add(-1)
-						said <- alpha.In(sec)()
+
+						answer := alpha.In(sec)()
+
 						w.Leave()
 						w.Close()
+
+						said <- answer
 					}
 
 					_, err := patch.NewEngine(patch.Options{}).Apply(fault.With(ctx, func(at string) error {
