@@ -197,9 +197,13 @@ func TestBarrier_gateIsAlwaysOpened(t *testing.T) {
 						sec := w.Enter()
 
 						waiting.Add(-1)
-						said <- alpha.In(sec)()
+
+						answer := alpha.In(sec)()
+
 						w.Leave()
 						w.Close()
+
+						said <- answer
 					}
 
 					_, err := patch.NewEngine(patch.Options{}).Apply(fault.With(ctx, func(at string) error {
@@ -318,4 +322,28 @@ func TestBarrier_othersAreNotHeldBack(t *testing.T) {
 		return nil
 	}), fix(t, "p", alpha), on)
 	require.NoError(t, err)
+}
+
+// A hook that wants a section of its own domain while the gate is closed waits for itself,
+// and so for the deadline; nobody waits longer.
+func TestBarrier_hookAtItsOwnGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		on := patch.On(s.d)
+		on.Mode = patch.Barrier
+
+		p := specced(t, patch.Spec{Name: "p", Hooks: actions(func(tr *patch.Transition) error {
+			answers(tr.Domain)
+
+			return tr.Default()
+		}, nil)})
+
+		_, err := s.e.Apply(t.Context(), p, on)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+
+		synctest.Wait() // it goes on, and is no longer in the way
+		require.Equal(t, declared, answers(s.d))
+		require.NoError(t, s.apply(fix(t, "q", alpha)))
+		require.NoError(t, s.unload(p))
+	})
 }

@@ -17,7 +17,8 @@ type Options struct {
 	Logger *slog.Logger
 
 	// Timeout bounds a transition whose context has no deadline, from the call on,
-	// waiting for another transition included; and each post hook. 0 or less means 10 s.
+	// waiting for another transition included; and, each by itself, Load, Unload and post
+	// hooks. 0 or less means 10 s.
 	Timeout time.Duration
 
 	// Journal keeps what is applied to the attached domains, for Restore in the next

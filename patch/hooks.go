@@ -13,7 +13,9 @@ import (
 // has the transition's deadline. A hook that is given up on goes on running, and until
 // it has returned its patch takes part in no transition: ErrBusy.
 //
-// A hook must not call the engine for the domains of its own transition: they are locked.
+// A hook must not call the engine for the domains of its own transition, nor load or unload
+// its own patch: they are locked. Nor may it enter a section of these domains: in Barrier
+// mode that waits for the transition. Either is a wait until the deadline.
 type Hooks struct {
 	// Load runs when the first engine takes the patch, Unload when the last one lets it
 	// go. An error of Load refuses the patch. Unload can't refuse: it runs when the

@@ -87,17 +87,28 @@ func (l *life) lingers(s []sighting) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
-	for _, s := range s {
-		if s.seen&(closed|inside) == inside {
-			l.late = append(l.late, s)
+	l.late = slices.Concat(l.late, s)
+	l.prune()
+}
+
+// prune forgets the sections that have ended, and with them their workers.
+func (l *life) prune() {
+	var still []sighting
+
+	for _, s := range l.late {
+		if s.seen&(closed|inside) == inside && s.worker.boundaries.Load() == s.seen {
+			still = append(still, s)
 		}
 	}
+
+	l.late = still
 }
 
 // settled waits until no section runs that may have seen the patch, and gives the worker
 // that is in the way when done comes first.
 func (l *life) settled(done <-chan struct{}) *Worker {
 	l.mu.Lock()
+	l.prune()
 	late := l.late
 	l.mu.Unlock()
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -39,6 +41,16 @@ func TestPlot(t *testing.T) {
 
 	for _, want := range []string{"x &amp; y", "a &lt;fast&gt;", ">b<", ">100 ns<", ">10 µs<", ">90 %<", ">99 %<"} {
 		require.Contains(t, svg, want)
+	}
+
+	for _, m := range regexp.MustCompile(`[ML](\S+?) ([0-9.]+)`).FindAllStringSubmatch(svg, -1) {
+		x, err := strconv.ParseFloat(m[1], 64)
+		require.NoError(t, err)
+		require.True(t, x >= left && x <= width-right, m[0])
+
+		y, err := strconv.ParseFloat(m[2], 64)
+		require.NoError(t, err)
+		require.True(t, y >= top && y <= height+lineHeight, m[0])
 	}
 
 	name := filepath.Join(t.TempDir(), "samples")
