@@ -122,8 +122,10 @@ func (e *Engine) note(pending *RecordedOp) error {
 // recorded gives the ids of the patches, and notes what they are.
 func recorded(ps []*Patch, names map[ID]RecordedPatch) (ids []ID) {
 	for _, p := range ps {
+		f, _ := p.File()
+
 		ids = append(ids, p.ID())
-		names[p.ID()] = RecordedPatch{ID: p.ID(), Name: p.Name()}
+		names[p.ID()] = RecordedPatch{ID: p.ID(), Name: p.Name(), Digest: f.SHA256}
 	}
 
 	return ids
@@ -149,7 +151,8 @@ func (r Record) domain(name string) (RecordedDomain, bool) {
 // Restore applies again what was applied when the process before this one ended, as its
 // journal tells: for On, to each domain what a domain of its name had, for Everywhere what
 // was applied everywhere. The patches must be loaded, the identity counts. What is applied
-// already is left. A transition that was under way when the process ended counts as not
+// already is left. What came as a file is known by its digest: the program keeps the files,
+// and uploads them again. A transition that was under way when the process ended counts as not
 // begun: Journal.Previous has it. Nothing recorded is nothing to do.
 //
 // It is ErrOtherBuild when another build of the program wrote the journal, which may well

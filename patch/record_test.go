@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -333,4 +334,34 @@ func TestJournal_failedTransition(t *testing.T) {
 		require.Nil(t, rec.Pending)
 		require.Empty(t, rec.Domains[0].Stack)
 	}
+}
+
+// A patch that came as a file is recorded with the file's digest.
+func TestJournal_files(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+
+	j, err := OpenJournal(path)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
+
+	e := NewEngine(Options{Journal: j, AllowUnsigned: true, Loader: func(_ context.Context, file []byte) (Spec, func(), error) {
+		return Spec{Name: string(file), Bindings: []Binding{Func(recordedSlot, func() string { return "of a file" })}}, nil, nil
+	}})
+	d := attached(t, e, "d")[0]
+
+	p, err := e.Upload(t.Context(), strings.NewReader("fix"))
+	require.NoError(t, err)
+
+	_, err = e.Apply(t.Context(), p, On(d))
+	require.NoError(t, err)
+
+	b, err := readJournal(path)
+	require.NoError(t, err)
+
+	r, err := decodeJournal(b)
+	require.NoError(t, err)
+
+	f, ok := p.File()
+	require.True(t, ok)
+	require.Equal(t, []RecordedPatch{{ID: p.ID(), Name: "fix", Digest: f.SHA256}}, r.Patches)
 }
