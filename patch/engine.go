@@ -398,7 +398,7 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 	defer unlock()
 	defer tell() // before others have their turn: events come in the order of the changes
 
-	if err := t.plan(ctx); err != nil || dry {
+	if err := t.permitted(ctx); err != nil || dry {
 		return r, err
 	}
 

@@ -285,12 +285,20 @@ func TestUnload_nothingBeginsMeanwhile(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 
 	done := make(chan error)
-	go func() { done <- e.Unload(t.Context(), p) }()
+
+	go func() {
+		for {
+			if err := e.Unload(t.Context(), p); !errors.Is(err, patch.ErrBusy) { // with those below
+				done <- err
+				return
+			}
+		}
+	}()
 
 	now, cancel := context.WithCancel(t.Context())
 	cancel()
 
-	for { // until the other one is under way
+	for { // until the one above is under way
 		if err = e.Unload(now, p); !errors.Is(err, context.Canceled) {
 			break
 		}
