@@ -13,6 +13,6 @@ fast: ## what needs no nested rig
 bench: ## the benchmarks, ten times, for benchstat
 	go test -run '^$$' -bench . -count 10 ./patch ./vmm | tee bench.out
 
-lint:
+lint: ## the linters of .golangci.yml, newest version; the first run builds them
 	go vet ./...
-	golangci-lint run
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@latest run

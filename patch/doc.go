@@ -53,6 +53,7 @@
 // mistakes of the program. All else is an error: see StateError, TimeoutError,
 // HookError, ExpectationError, FileError and the Err variables. Engine.Events tells what
 // happens, and Engine.Stats counts it; package patch/control has both for other processes.
+// SCENARIOS.md, beside this file, compares with other live patchers, case by case.
 //
 // The package knows nothing of virtual machines: any daemon can use it. It takes no
 // signal, starts a goroutine only to run a hook, and keeps no state but what is declared,

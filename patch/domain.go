@@ -104,12 +104,6 @@ func (d *Domain) setStack(stack []*Patch) {
 	}
 
 	d.applied = stack
-
-	for id := range d.data {
-		if _, ok := stateOf(stack, id); !ok {
-			delete(d.data, id)
-		}
-	}
 }
 
 // NewWorker registers a worker: a goroutine, or a sequence of them, that runs

@@ -3,6 +3,7 @@ package patch
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -16,8 +17,15 @@ type Options struct {
 	Logger *slog.Logger
 
 	// Timeout bounds a transition whose context has no deadline, from the call on,
-	// waiting for another transition included; and post hooks. 0 or less means 10 s.
+	// waiting for another transition included; and, each by itself, Load, Unload and post
+	// hooks. 0 or less means 10 s.
 	Timeout time.Duration
+
+	// Journal keeps what is applied to the attached domains, for Restore in the next
+	// process. With one, a transition is of attached domains only, whose names tell them
+	// apart, and the engine's transitions run one at a time. nil keeps nothing. The
+	// journal stays the caller's to close.
+	Journal *Journal
 
 	// Loader makes files into patches, for Upload. Without one there are no uploads.
 	Loader Loader
@@ -54,15 +62,18 @@ type Engine struct {
 	log     *slog.Logger
 	timeout time.Duration
 
-	trust *trust
-	watch watch
+	journal *Journal // nil if there is none
+	trust   *trust
+	watch   watch
 
 	fleet lock // held by transitions everywhere and by Attach
+	noted lock // held by transitions while there is a journal, after fleet
 
 	mu         sync.Mutex // guards what follows
 	patches    []*Patch   // loaded, the oldest first
 	attached   []*Domain
-	everywhere []*Patch // the stack that an attached domain begins with
+	everywhere []*Patch        // the stack that an attached domain begins with
+	settled    map[string]bool // domains that are no longer as the journal was found; fleetName is everywhere
 }
 
 // NewEngine makes an engine.
@@ -75,150 +86,7 @@ func NewEngine(o Options) *Engine {
 		o.Timeout = 10 * time.Second
 	}
 
-	return &Engine{log: o.Logger, timeout: o.Timeout, trust: newTrust(o)}
-}
-
-// Load takes a patch into the engine, so that it can be listed and found by name, and
-// runs its Load hook. Nothing is applied. The error is a *StateError with ErrDuplicate
-// when another patch of that name or id is loaded, or the *HookError. A patch that is
-// loaded already is left as it is.
-func (e *Engine) Load(ctx context.Context, p *Patch) error {
-	_, err := e.load(ctx, OpUpload, p)
-
-	return err
-}
-
-// load says whether it was this call that loaded the patch.
-func (e *Engine) load(ctx context.Context, op Op, p *Patch) (fresh bool, err error) {
-	start := time.Now()
-
-	defer func() {
-		if err != nil {
-			e.tellOf(op, p, start, err)
-		} else if fresh {
-			e.tellOf(OpUpload, p, start, nil)
-		}
-	}()
-
-	if !p.made() {
-		return false, fmt.Errorf("patch: %s: %w: one that New didn't make", op, ErrInvalid)
-	}
-
-	if err := e.trust.permits(op, p); err != nil {
-		return false, err
-	}
-
-	e.mu.Lock()
-
-	for _, q := range e.patches {
-		if q == p {
-			e.mu.Unlock()
-			return false, nil
-		}
-
-		if q.Name() == p.Name() || q.ID() == p.ID() {
-			e.mu.Unlock()
-			return false, &StateError{Op: op, Patch: p.Name(), Err: ErrDuplicate, Detail: fmt.Sprintf("%q, id %s", q.Name(), q.ID())}
-		}
-	}
-
-	e.patches = append(e.patches, p)
-	e.mu.Unlock()
-
-	first := p.life.hold()
-	if first {
-		defer p.life.loaded()
-	}
-
-	// From here on it can't be: the last engine may have let it go since it was asked.
-	if err := e.trust.permits(op, p); err != nil {
-		e.forget(p)
-		p.life.release()
-
-		return false, err
-	}
-
-	if !first || p.spec.Hooks.Load == nil {
-		return true, nil
-	}
-
-	ctx, cancel := e.bounded(ctx)
-	defer cancel()
-
-	if err := (hook{name: "load", patch: p, call: p.spec.Hooks.Load}).run(ctx, &Report{}); err != nil {
-		e.forget(p)
-		p.life.release()
-
-		return false, err
-	}
-
-	return true, nil
-}
-
-func (e *Engine) forget(p *Patch) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	if i := slices.Index(e.patches, p); i >= 0 {
-		e.patches = slices.Delete(e.patches, i, i+1)
-	}
-}
-
-// Unload lets the patch go. It waits until no section runs that may have seen it in a
-// transition that failed, then runs its Unload hook. It is a *StateError where the patch
-// is applied to a domain, isn't loaded, or takes part in a transition; and a
-// *TimeoutError where such a section doesn't end in time. Then it stays loaded.
-func (e *Engine) Unload(ctx context.Context, p *Patch) (err error) {
-	defer func(start time.Time) { e.tellOf(OpUnload, p, start, err) }(time.Now())
-
-	ctx, cancel := e.bounded(ctx)
-	defer cancel()
-
-	if !p.made() || !e.holds(p) {
-		name := ""
-		if p.made() {
-			name = p.Name()
-		}
-
-		return &StateError{Op: OpUnload, Patch: name, Err: ErrUnknown}
-	}
-
-	if e.bringsEverywhere(p) {
-		return &StateError{Op: OpUnload, Patch: p.Name(), Err: ErrApplied, Detail: "everywhere, so that domains attached later would need it"}
-	}
-
-	if err := p.life.unload(); err != nil {
-		return &StateError{Op: OpUnload, Patch: p.Name(), Err: err}
-	}
-	defer p.life.unloaded()
-
-	if w := p.life.settled(ctx.Done()); w != nil {
-		return &TimeoutError{Op: OpUnload, Patch: p.Name(), Domain: w.domain.name, Worker: w.name, Slot: slotName(w.lastSlot()), Err: ctx.Err()}
-	}
-
-	e.forget(p)
-	defer p.life.free()
-
-	if !p.life.release() || p.spec.Hooks.Unload == nil {
-		return nil
-	}
-
-	return (hook{name: "unload", patch: p, call: func(ctx context.Context) error { p.spec.Hooks.Unload(ctx); return nil }}).run(ctx, &Report{})
-}
-
-// bringsEverywhere says whether a domain that is attached gets the patch.
-func (e *Engine) bringsEverywhere(p *Patch) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	return slices.Contains(e.everywhere, p)
-}
-
-func (e *Engine) holds(p *Patch) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	return slices.Contains(e.patches, p)
+	return &Engine{log: o.Logger, timeout: o.Timeout, journal: o.Journal, settled: map[string]bool{}, trust: newTrust(o)}
 }
 
 // bounded is the context with the engine's timeout, if it has no deadline.
@@ -227,30 +95,64 @@ func (e *Engine) bounded(ctx context.Context) (context.Context, context.CancelFu
 		return ctx, func() {}
 	}
 
-	return context.WithTimeout(ctx, e.timeout)
+	return newLazy(ctx, e.timeout)
 }
 
 // Attach puts the domain under the engine: Everywhere includes it from now on, and what
 // is applied everywhere is applied to it before Attach returns. The name must be unique
-// among those attached: ErrDuplicate. It stays until Domain.Close or Detach.
+// among those attached: ErrDuplicate. It stays until Domain.Close or Detach. Where Attach
+// fails, the domain is as it was: the errors are those of Apply.
 func (e *Engine) Attach(ctx context.Context, d *Domain) error {
 	ctx, cancel := e.bounded(ctx)
 	defer cancel()
 
-	if !e.fleet.acquire(ctx.Done()) {
-		return &TimeoutError{Op: OpApply, Domain: d.name, Err: ctx.Err()}
+	switch {
+	case d == nil:
+		return &StateError{Op: OpAttach, Err: ErrNoDomain}
+	case d.isClosed():
+		return &StateError{Op: OpAttach, Domain: d.name, Err: ErrClosed}
+	case !e.fleet.take(ctx):
+		return &TimeoutError{Op: OpAttach, Domain: d.name, Err: ctx.Err()}
 	}
 	defer e.fleet.release()
 
+	if d.name == fleetName {
+		return &StateError{Op: OpAttach, Domain: d.name, Err: ErrInvalid, Detail: "the name stands for all domains"}
+	}
+
+	for _, o := range e.Domains() {
+		if o.name == d.name && o != d {
+			return &StateError{Op: OpAttach, Domain: d.name, Err: ErrDuplicate, Detail: "an attached domain has this name"}
+		}
+	}
+
+	e.mu.Lock()
+
+	fresh := !slices.Contains(e.attached, d)
+	if fresh {
+		e.attached = append(e.attached, d)
+	}
+
+	e.mu.Unlock()
+
+	if err := e.catchUp(ctx, d); err != nil {
+		if fresh {
+			e.Detach(d)
+		}
+
+		return err
+	}
+
+	return nil
+}
+
+// catchUp applies to the domain what is applied everywhere, or nothing.
+func (e *Engine) catchUp(ctx context.Context, d *Domain) error {
 	e.mu.Lock()
 	stack := slices.Clone(e.everywhere)
 	e.mu.Unlock()
 
-	for _, o := range e.Domains() {
-		if o.name == d.name && o != d {
-			return &StateError{Op: OpApply, Domain: d.name, Err: ErrDuplicate, Detail: "an attached domain has this name"}
-		}
-	}
+	var fresh []*Patch
 
 	for _, p := range stack {
 		if slices.Contains(d.Applied(), p) {
@@ -258,15 +160,15 @@ func (e *Engine) Attach(ctx context.Context, d *Domain) error {
 		}
 
 		if _, err := e.transition(ctx, OpApply, p, On(d), false); err != nil {
+			for _, q := range slices.Backward(fresh) {
+				_, undo := e.transition(context.WithoutCancel(ctx), OpRevert, q, On(d), false)
+				err = errors.Join(err, undo)
+			}
+
 			return err
 		}
-	}
 
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	if !slices.Contains(e.attached, d) {
-		e.attached = append(e.attached, d)
+		fresh = append(fresh, p)
 	}
 
 	return nil
@@ -319,7 +221,15 @@ func (e *Engine) Replace(ctx context.Context, p *Patch, on Target) (Report, erro
 }
 
 func (e *Engine) bring(ctx context.Context, op Op, p *Patch, on Target) (Report, error) {
-	fresh, err := e.load(ctx, op, p)
+	fresh, loaded, err := e.load(ctx, op, p)
+	if err == nil {
+		if err = p.life.begin(); err != nil {
+			err = &StateError{Op: op, Patch: p.Name(), Err: err, Detail: stillRuns}
+		}
+
+		loaded() // and from here on it can't be unloaded, being busy
+	}
+
 	if err != nil {
 		r := Report{Op: op}
 		if p.made() {
@@ -330,12 +240,11 @@ func (e *Engine) bring(ctx context.Context, op Op, p *Patch, on Target) (Report,
 	}
 
 	r, err := e.transition(ctx, op, p, on, false)
-	if err != nil && fresh {
-		// Without waiting: where a section still runs with it, it stays.
-		now, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		cancel()
 
-		_ = e.Unload(now, p)
+	p.life.end()
+
+	if err != nil && fresh {
+		e.unloadNow(ctx, p)
 	}
 
 	return r, err
@@ -349,7 +258,8 @@ func (e *Engine) Revert(ctx context.Context, p *Patch, on Target) (Report, error
 }
 
 // DryRun does everything of the operation, OpApply, OpReplace or OpRevert, that comes
-// before the first change: states, dependencies, expectations. It runs no hook.
+// before the first change: states, dependencies, expectations, and whether the patch could
+// be loaded. It runs no hook.
 func (e *Engine) DryRun(ctx context.Context, op Op, p *Patch, on Target) (Report, error) {
 	return e.transition(ctx, op, p, on, true)
 }
@@ -365,21 +275,26 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 		e.record(ctx, r, err)
 	}(ctx)
 
-	if !p.made() {
-		return r, fmt.Errorf("patch: %s: %w: one that New didn't make", op, ErrInvalid)
+	if err := arguments(op, p, on); err != nil {
+		return r, err
 	}
 
 	r.Patch, r.ID, r.Mapped = p.Name(), p.ID(), p.Mapped()
 
-	if op != OpApply && op != OpReplace && op != OpRevert {
-		return r, fmt.Errorf("patch: %q is no transition: %w", op, ErrInvalid)
+	if dry && op != OpRevert { // Apply has loaded it
+		if err := e.loadable(op, p); err != nil {
+			return r, err
+		}
 	}
 
 	ctx, cancel := e.bounded(ctx)
 	defer cancel()
 
 	if on.everywhere {
-		if !e.fleet.acquire(ctx.Done()) {
+		switch {
+		case on.NoWait && !e.fleet.try():
+			return r, &StateError{Op: op, Patch: p.Name(), Err: ErrBusy, Detail: "another transition is under way"}
+		case !on.NoWait && !e.fleet.take(ctx):
 			return r, &TimeoutError{Op: op, Patch: p.Name(), Err: ctx.Err()}
 		}
 		defer e.fleet.release()
@@ -387,6 +302,14 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 		on.domains = e.Domains()
 	} else if len(on.domains) == 0 || slices.Contains(on.domains, nil) {
 		return r, &StateError{Op: op, Patch: p.Name(), Err: ErrNoDomain}
+	}
+
+	if e.journal != nil {
+		unlock, err := e.beginNotes(ctx, op, p, on)
+		if err != nil {
+			return r, err
+		}
+		defer unlock()
 	}
 
 	t := &transit{Engine: e, op: op, patch: p, target: on, report: &r}
@@ -398,19 +321,29 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 	defer unlock()
 	defer tell() // before others have their turn: events come in the order of the changes
 
-	if err := t.permitted(ctx); err != nil || dry {
+	if err := t.permitted(ctx); err != nil {
 		return r, err
 	}
 
-	if err := t.run(ctx); err != nil {
-		return r, err
+	if dry {
+		return r, t.rehearse()
 	}
 
-	if on.everywhere {
-		e.remember(op, p)
+	return r, t.run(ctx)
+}
+
+// arguments says what is wrong with a call, whatever the state.
+func arguments(op Op, p *Patch, on Target) error {
+	switch {
+	case !p.made():
+		return fmt.Errorf("patch: %s: %w: one that New didn't make", op, ErrInvalid)
+	case op != OpApply && op != OpReplace && op != OpRevert:
+		return &StateError{Op: op, Patch: p.Name(), Err: ErrArgument, Detail: "it is no transition"}
+	case on.Mode != PerSection && on.Mode != Barrier:
+		return &StateError{Op: op, Patch: p.Name(), Err: ErrArgument, Detail: fmt.Sprintf("there is no mode %d", int(on.Mode))}
 	}
 
-	return r, nil
+	return nil
 }
 
 // remember keeps what a domain that is attached later begins with.
@@ -437,10 +370,7 @@ func (e *Engine) record(ctx context.Context, r Report, err error) {
 		return
 	}
 
-	e.log.InfoContext(ctx, string(r.Op), "patch", r.Patch, "took", r.Took, "swap", r.Swap, "workers", len(r.Workers))
+	if e.log.Enabled(ctx, slog.LevelInfo) { // its arguments cost something
+		e.log.InfoContext(ctx, string(r.Op), "patch", r.Patch, "took", r.Took, "swap", r.Swap, "workers", len(r.Workers))
+	}
 }
-
-// The journal is told what is about to happen, and when it is over.
-func (t *transit) journalBegin() error { return nil }
-
-func (t *transit) journalEnd() error { return nil }

@@ -8,6 +8,7 @@ import (
 // Errors of this package. Those that name a state are wrapped in a *StateError.
 var (
 	ErrInvalid      = errors.New("invalid patch")
+	ErrArgument     = errors.New("invalid argument")
 	ErrApplied      = errors.New("already applied")
 	ErrNotApplied   = errors.New("not applied")
 	ErrNotTop       = errors.New("not the top of the stack")
@@ -21,6 +22,8 @@ var (
 	ErrChanged      = errors.New("a variable of the patch has changed since it was made")
 	ErrExpectation  = errors.New("not as the patch expects")
 	ErrHook         = errors.New("hook failed")
+	ErrNotAttached  = errors.New("not attached to the engine, whose journal tells domains by their names")
+	ErrOtherBuild   = errors.New("recorded by another build of the program")
 	ErrRevoked      = errors.New("revoked")
 )
 
@@ -44,7 +47,11 @@ type StateError struct {
 }
 
 func (e *StateError) Error() string {
-	s := fmt.Sprintf("patch: %s %q", e.Op, e.Patch)
+	s := "patch: " + string(e.Op)
+	if e.Patch != "" {
+		s += fmt.Sprintf(" %q", e.Patch)
+	}
+
 	if e.Domain != "" {
 		s += fmt.Sprintf(" on domain %q", e.Domain)
 	}
@@ -84,7 +91,17 @@ func (e *TimeoutError) Error() string {
 		what += ", in slot " + e.Slot
 	}
 
-	return fmt.Sprintf("patch: %s %q on domain %q: gave up waiting for %s: %v", e.Op, e.Patch, e.Domain, what, e.Err)
+	where := ""
+	if e.Domain != "" {
+		where = fmt.Sprintf(" on domain %q", e.Domain)
+	}
+
+	which := ""
+	if e.Patch != "" {
+		which = fmt.Sprintf(" %q", e.Patch)
+	}
+
+	return fmt.Sprintf("patch: %s%s%s: gave up waiting for %s: %v", e.Op, which, where, what, e.Err)
 }
 
 // Unwrap gives Err.

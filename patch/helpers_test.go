@@ -2,6 +2,7 @@ package patch_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -46,6 +47,12 @@ func answers(d *patch.Domain) string {
 	return fmt.Sprint(alpha.In(sec)(), " ", beta.In(sec)(), " ", gamma.In(sec)())
 }
 
+// shape is the state that tests change the version of.
+const shape = "patch_test/shape"
+
+// errInjected is what tests make hooks and steps fail with.
+var errInjected = errors.New("injected")
+
 const declared = "alpha beta gamma"
 
 func apply(t testing.TB, p *patch.Patch, ds ...*patch.Domain) patch.Report {
@@ -66,12 +73,21 @@ func revert(t testing.TB, p *patch.Patch, ds ...*patch.Domain) patch.Report {
 	return r
 }
 
-// uniqueName is for slots that a test declares when it runs, perhaps many times.
-func uniqueName(t testing.TB) string {
-	return fmt.Sprintf("patch_test/%s.%d", t.Name(), names.Add(1))
+func names(ps []*patch.Patch) []string {
+	out := []string{}
+	for _, p := range ps {
+		out = append(out, p.Name())
+	}
+
+	return out
 }
 
-var names atomic.Int64
+// uniqueName is for slots that a test declares when it runs, perhaps many times.
+func uniqueName(t testing.TB) string {
+	return fmt.Sprintf("patch_test/%s.%d", t.Name(), declarations.Add(1))
+}
+
+var declarations atomic.Int64
 
 // untilSwap is a context whose deadline passes at the very moment when the domain gets
 // a new view: a transition that has to wait for a worker then finds that it is late, with
@@ -101,4 +117,10 @@ func (c *swapContext) Done() <-chan struct{} {
 	return c.Context.Done()
 }
 
-func (c *swapContext) Err() error { return context.DeadlineExceeded }
+func (c *swapContext) Err() error {
+	if c.domain.Generation() != c.before {
+		return context.DeadlineExceeded
+	}
+
+	return c.Context.Err()
+}

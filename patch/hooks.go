@@ -2,7 +2,6 @@ package patch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -14,7 +13,9 @@ import (
 // has the transition's deadline. A hook that is given up on goes on running, and until
 // it has returned its patch takes part in no transition: ErrBusy.
 //
-// A hook must not call the engine for the domains of its own transition: they are locked.
+// A hook must not call the engine for the domains of its own transition, nor load or unload
+// its own patch: they are locked. Nor may it enter a section of these domains: in Barrier
+// mode that waits for the transition. Either is a wait until the deadline.
 type Hooks struct {
 	// Load runs when the first engine takes the patch, Unload when the last one lets it
 	// go. An error of Load refuses the patch. Unload can't refuse: it runs when the
@@ -81,7 +82,8 @@ func (t *Transition) Default() error {
 func (t *Transition) State(id string) (SystemState, bool) { return stateOf(t.change.oldStack, id) }
 
 // Data is what a hook kept for the state with SetData; nil is nothing. It is dropped
-// when no patch that lists the state is applied to the domain any more.
+// when no patch that lists the state is applied to the domain any more: post hooks are the
+// last that see it.
 func (t *Transition) Data(id string) any {
 	t.Domain.mu.Lock()
 	defer t.Domain.mu.Unlock()
@@ -91,10 +93,16 @@ func (t *Transition) Data(id string) any {
 
 // SetData keeps something for the state in the domain: the data in its new shape, or what
 // is needed to go back. It belongs to the domain, and outlives the patch that set it when
-// a successor lists the state.
+// a successor lists the state. Of a transition that fails nothing is kept, once its post
+// hooks have run; what a hook sets after the transition, having been given up on, is
+// nothing either.
 func (t *Transition) SetData(id string, v any) {
 	t.Domain.mu.Lock()
 	defer t.Domain.mu.Unlock()
+
+	if t.change.over {
+		return
+	}
 
 	if t.Domain.data == nil {
 		t.Domain.data = map[string]any{}
@@ -104,7 +112,7 @@ func (t *Transition) SetData(id string, v any) {
 }
 
 // HookError is a hook that failed. It unwraps to what the hook gave, or to the end of
-// the context, or to ErrHook for a panic.
+// the context, or to ErrHook for one that panicked or ended its goroutine.
 type HookError struct {
 	Hook          string // "pre-apply"
 	Patch, Domain string // no domain for load and unload
@@ -147,6 +155,10 @@ type hook struct {
 
 // run runs the hook and waits for it, or for the end of the context.
 func (h hook) run(ctx context.Context, r *Report) error {
+	if ctx.Err() != nil { // it would be given up on, and run all the same
+		return &HookError{Hook: h.name, Patch: h.patch.Name(), Domain: h.domain, Err: context.Cause(ctx)}
+	}
+
 	var (
 		start = time.Now()
 		end   = &HookError{Hook: h.name, Patch: h.patch.Name(), Domain: h.domain, Err: errGoexit}
@@ -164,14 +176,19 @@ func (h hook) run(ctx context.Context, r *Report) error {
 		end.Err = h.call(ctx)
 	}()
 
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+
 	var err error
 
 	select {
-	case <-done:
+	case <-done: // when both are true, what the hook said counts
 		if end.Err != nil {
 			err = end
 		}
-	case <-ctx.Done():
+	default:
 		h.patch.life.giveUp(done)
 
 		err = &HookError{Hook: h.name, Patch: h.patch.Name(), Domain: h.domain, Err: context.Cause(ctx)}
@@ -182,4 +199,50 @@ func (h hook) run(ctx context.Context, r *Report) error {
 	return err
 }
 
-var errGoexit = errors.New("it ended its goroutine")
+var errGoexit = fmt.Errorf("%w: it ended its goroutine", ErrHook)
+
+// pre runs the hooks that may call it off, and gives the parts whose post hooks are to
+// run whatever happens.
+func (t *transit) pre(ctx context.Context) (begun []part, err error) {
+	for _, p := range t.parts() {
+		name, f := "pre-revert", p.patch.spec.Hooks.PreRevert
+		if p.comes {
+			name, f = "pre-apply", p.patch.spec.Hooks.PreApply
+		}
+
+		if f != nil {
+			seen := t.seen(p, false)
+			if err := t.hook(name, p, func(ctx context.Context) error { return f(ctx, seen) }).run(ctx, t.report); err != nil {
+				return begun, err
+			}
+		}
+
+		begun = append(begun, p)
+	}
+
+	return begun, nil
+}
+
+// post runs the hooks that learn how it ended. Each has time of its own: the end may have
+// been that time ran out, and one that takes all of it doesn't keep the next from running.
+func (t *transit) post(ctx context.Context, begun []part, outcome error) {
+	for _, p := range begun {
+		name, f := "post-revert", p.patch.spec.Hooks.PostRevert
+		if p.comes {
+			name, f = "post-apply", p.patch.spec.Hooks.PostApply
+		}
+
+		if f == nil {
+			continue
+		}
+
+		seen := t.seen(p, false)
+		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.timeout)
+
+		if err := t.hook(name, p, func(ctx context.Context) error { f(ctx, seen, outcome); return nil }).run(own, t.report); err != nil {
+			t.log.ErrorContext(ctx, "hook failed", "err", err)
+		}
+
+		cancel()
+	}
+}

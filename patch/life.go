@@ -10,6 +10,8 @@ import (
 // life is what changes about a patch: who holds it, where it is applied, and what may
 // still run of it.
 type life struct {
+	loading lock // held while a Load or an Unload hook may run
+
 	mu      sync.Mutex
 	holders int              // engines that have it
 	busy    int              // transitions that it takes part in
@@ -19,8 +21,6 @@ type life struct {
 	late    []sighting       // sections that may have seen it, in transitions that failed
 	unmap   func()           // gives back what its Loader acquired; nil is nothing
 	gone    bool             // it was called
-	loading bool             // the Load hook runs
-	leaving bool             // an Unload is under way
 }
 
 func (l *life) enter(d *Domain) {
@@ -59,20 +59,21 @@ func (l *life) giveUp(done <-chan struct{}) {
 	}()
 }
 
-// begin has the patch take part in a transition, unless one of its hooks still runs, the
-// one for loading included, or no engine has it any more, or soon.
-func (l *life) begin() bool {
+// begin has the patch take part in a transition, unless one of its hooks still runs.
+func (l *life) begin() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
-	if l.stuck > 0 || l.holders == 0 || l.loading || l.leaving {
-		return false
+	if l.stuck > 0 {
+		return ErrBusy
 	}
 
 	l.busy++
 
-	return true
+	return nil
 }
+
+const stillRuns = "a hook that was given up on still runs"
 
 func (l *life) end() {
 	l.mu.Lock()
@@ -86,17 +87,28 @@ func (l *life) lingers(s []sighting) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
-	for _, s := range s {
-		if s.seen&(closed|inside) == inside {
-			l.late = append(l.late, s)
+	l.late = slices.Concat(l.late, s)
+	l.prune()
+}
+
+// prune forgets the sections that have ended, and with them their workers.
+func (l *life) prune() {
+	var still []sighting
+
+	for _, s := range l.late {
+		if s.seen&(closed|inside) == inside && s.worker.boundaries.Load() == s.seen {
+			still = append(still, s)
 		}
 	}
+
+	l.late = still
 }
 
 // settled waits until no section runs that may have seen the patch, and gives the worker
 // that is in the way when done comes first.
 func (l *life) settled(done <-chan struct{}) *Worker {
 	l.mu.Lock()
+	l.prune()
 	late := l.late
 	l.mu.Unlock()
 
@@ -127,23 +139,14 @@ func (d *Domain) sight() []sighting {
 	return out
 }
 
-// hold counts another engine, and says whether it is the first. Then nothing is done
-// with the patch until loaded is called.
+// hold counts another engine, and says whether it is the first.
 func (l *life) hold() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
 	l.holders++
-	l.loading = l.loading || l.holders == 1
 
 	return l.holders == 1
-}
-
-func (l *life) loaded() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-
-	l.loading = false
 }
 
 // release counts an engine less, and says whether it was the last.
@@ -180,28 +183,23 @@ func (l *life) isGone() bool {
 }
 
 // unload is begin for Unload: the patch must be applied nowhere, and take part in
-// nothing else until unloaded is called.
-func (l *life) unload() error {
+// nothing else. The detail is what it takes part in.
+func (l *life) unload() (detail string, _ error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
 	switch {
 	case len(l.domains) > 0:
-		return ErrApplied
-	case l.busy > 0 || l.stuck > 0 || l.loading || l.leaving:
-		return ErrBusy
+		return "", ErrApplied
+	case l.busy > 0:
+		return "a transition of it is under way", ErrBusy
+	case l.stuck > 0:
+		return stillRuns, ErrBusy
 	}
 
-	l.leaving = true
+	l.busy++
 
-	return nil
-}
-
-func (l *life) unloaded() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-
-	l.leaving = false
+	return "", nil
 }
 
 // where lists the domains where it is applied, the oldest first.

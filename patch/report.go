@@ -12,6 +12,8 @@ const (
 	OpRevert  Op = "revert"
 	OpReplace Op = "replace"
 	OpUnload  Op = "unload"
+	OpRestore Op = "restore"
+	OpAttach  Op = "attach"
 )
 
 // Report says what a transition did and what it cost.

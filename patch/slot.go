@@ -23,7 +23,7 @@ type Slot[F any] struct {
 }
 
 // registry is the list of declared slots, the only state of the package beside the
-// default domain. It grows during package initialisation and hardly ever after.
+// default domain and the shadow variables. It grows during package initialisation and hardly ever after.
 var registry struct {
 	mu     sync.Mutex
 	slots  []Info

@@ -1,5 +1,7 @@
 package patch
 
+import "maps"
+
 // SystemState names data that patches change the shape of, and which shape a patch brings
 // about: a greater version knows the shapes of the lesser ones. Hooks do the change;
 // the engine holds that no patch is applied over a version it doesn't know.
@@ -35,4 +37,25 @@ func (p *Patch) compatible(stack []*Patch, replace bool) (SystemState, bool) {
 	}
 
 	return SystemState{}, true
+}
+
+// settleData ends what hooks may do with the data of the states: of a transition that
+// failed nothing is left, and what no applied patch lists is dropped.
+func (c *change) settleData(err error) {
+	d := c.domain
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+
+	c.over = true
+
+	if err != nil {
+		d.data = c.oldData
+	}
+
+	maps.DeleteFunc(d.data, func(id string, _ any) bool {
+		_, listed := stateOf(d.applied, id)
+
+		return !listed
+	})
 }

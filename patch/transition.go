@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,6 +21,9 @@ type change struct {
 	out                []*Patch // that go, the topmost first
 
 	bind bool // the default action is wanted
+
+	oldData map[string]any // of the states
+	over    bool           // the transition; guarded by the domain's mu
 }
 
 // bound says whether a section that begins now sees the patch's bindings.
@@ -40,7 +44,7 @@ func (d *Domain) planned(op Op, p *Patch, t Target) (*change, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
-	c := &change{domain: d, old: d.view.Load(), oldStack: d.applied, bind: true}
+	c := &change{domain: d, old: d.view.Load(), oldStack: d.applied, oldData: maps.Clone(d.data), bind: true}
 
 	wrong := func(err error, detail string) (*change, error) {
 		return nil, &StateError{Op: op, Patch: p.Name(), Domain: d.name, Err: err, Detail: detail}
@@ -156,7 +160,7 @@ func (t *transit) lock(ctx context.Context) (unlock func(), _ error) {
 			return nil, &StateError{Op: t.op, Patch: t.patch.Name(), Domain: d.name, Err: ErrBusy, Detail: "another transition is under way"}
 		}
 
-		if !t.target.NoWait && !d.transition.acquire(ctx.Done()) {
+		if !t.target.NoWait && !d.transition.take(ctx) {
 			unlock()
 			return nil, &TimeoutError{Op: t.op, Patch: t.patch.Name(), Domain: d.name, Err: ctx.Err()}
 		}
@@ -203,7 +207,11 @@ func (t *transit) run(ctx context.Context) (err error) {
 	}
 	defer t.end()
 
-	if err := errors.Join(fault.At(ctx, fault.Journal), t.journalBegin()); err != nil {
+	if err := fault.At(ctx, fault.Journal); err != nil {
+		return err
+	}
+
+	if err := t.journalBegin(); err != nil {
 		return err
 	}
 
@@ -224,10 +232,19 @@ func (t *transit) run(ctx context.Context) (err error) {
 		for _, c := range t.changes {
 			c.domain.setStack(c.newStack)
 		}
+
+		if t.target.everywhere {
+			t.remember(t.op, t.patch)
+		}
 	}
 
 	t.post(ctx, begun, err)
-	t.report.JournalErr = t.journalEnd()
+
+	for _, c := range t.changes {
+		c.settleData(err)
+	}
+
+	t.report.JournalErr = t.journalEnd(err == nil)
 
 	return err
 }
@@ -235,14 +252,25 @@ func (t *transit) run(ctx context.Context) (err error) {
 // begin has all patches of the transition take part in it.
 func (t *transit) begin() error {
 	for i, p := range t.patches() {
-		if !p.life.begin() {
+		if err := p.life.begin(); err != nil {
 			for _, q := range t.patches()[:i] {
 				q.life.end()
 			}
 
-			return &StateError{Op: t.op, Patch: p.Name(), Err: ErrBusy, Detail: "one of its hooks still runs, or it was just unloaded"}
+			return &StateError{Op: t.op, Patch: p.Name(), Err: err, Detail: stillRuns}
 		}
 	}
+
+	return nil
+}
+
+// rehearse is all of a dry run that comes after the plan.
+func (t *transit) rehearse() error {
+	if err := t.begin(); err != nil {
+		return err
+	}
+
+	t.end()
 
 	return nil
 }
@@ -266,116 +294,6 @@ func (t *transit) patches() []*Patch {
 	}
 
 	return out
-}
-
-// part is one patch's part in one domain's change.
-type part struct {
-	change *change
-	patch  *Patch
-	comes  bool
-}
-
-func (t *transit) parts() []part {
-	var out []part
-
-	for _, c := range t.changes {
-		for _, p := range c.out {
-			out = append(out, part{c, p, false})
-		}
-
-		if c.in != nil {
-			out = append(out, part{c, c.in, true})
-		}
-	}
-
-	return out
-}
-
-func (t *transit) seen(p part, action bool) *Transition {
-	return &Transition{Op: t.op, Patch: p.patch, Domain: p.change.domain, Mode: t.target.Mode, change: p.change, action: action}
-}
-
-func (t *transit) hook(name string, p part, call func(context.Context) error) hook {
-	return hook{name: name, patch: p.patch, domain: p.change.domain.name, call: call}
-}
-
-// pre runs the hooks that may call it off, and gives the parts whose post hooks are to
-// run whatever happens.
-func (t *transit) pre(ctx context.Context) (begun []part, err error) {
-	for _, p := range t.parts() {
-		name, f := "pre-revert", p.patch.spec.Hooks.PreRevert
-		if p.comes {
-			name, f = "pre-apply", p.patch.spec.Hooks.PreApply
-		}
-
-		if f != nil {
-			seen := t.seen(p, false)
-			if err := t.hook(name, p, func(ctx context.Context) error { return f(ctx, seen) }).run(ctx, t.report); err != nil {
-				return begun, err
-			}
-		}
-
-		begun = append(begun, p)
-	}
-
-	return begun, nil
-}
-
-// post runs the hooks that learn how it ended. They have time of their own: the end may
-// have been that time ran out.
-func (t *transit) post(ctx context.Context, begun []part, outcome error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.timeout)
-	defer cancel()
-
-	for _, p := range begun {
-		name, f := "post-revert", p.patch.spec.Hooks.PostRevert
-		if p.comes {
-			name, f = "post-apply", p.patch.spec.Hooks.PostApply
-		}
-
-		if f == nil {
-			continue
-		}
-
-		seen := t.seen(p, false)
-		if err := t.hook(name, p, func(ctx context.Context) error { f(ctx, seen, outcome); return nil }).run(ctx, t.report); err != nil {
-			t.log.ErrorContext(ctx, "hook failed", "err", err)
-		}
-	}
-}
-
-// act runs the action hooks, which decide what each domain's new view is.
-func (t *transit) act(ctx context.Context) error {
-	for _, p := range t.parts() {
-		name, f := "revert", p.patch.spec.Hooks.Revert
-		if p.comes {
-			name, f = "apply", p.patch.spec.Hooks.Apply
-		}
-
-		if f == nil {
-			continue
-		}
-
-		if p.comes {
-			p.change.bind = false // until the hook wants it
-		}
-
-		seen := t.seen(p, true)
-		if err := t.hook(name, p, func(ctx context.Context) error { return f(ctx, seen) }).run(ctx, t.report); err != nil {
-			return err
-		}
-
-		if p.comes && !p.change.bind {
-			var below *view
-			if t.op == OpApply {
-				below = p.change.old
-			}
-
-			p.change.new = below.with(nil)
-		}
-	}
-
-	return fault.At(ctx, fault.Bound)
 }
 
 func (t *transit) publish() {
@@ -478,11 +396,11 @@ func (t *transit) settle(ctx context.Context, since time.Time) error {
 	}
 
 	for _, s := range sightings {
-		w := s.worker
-		ok := w.passed(s.seen, ctx.Done())
+		w, ok := s.worker, true
 		r := WorkerReport{Domain: w.domain.name, Worker: w.name}
 
 		if s.seen&inside != 0 {
+			ok = w.passed(s.seen, ctx.Done())
 			r.Waited, r.Slot = time.Since(since), slotName(s.slot)
 		}
 

@@ -94,8 +94,8 @@ func (e *Engine) Upload(ctx context.Context, r io.Reader) (*Patch, error) {
 		return nil, err
 	}
 
-	if _, err := e.load(ctx, OpUpload, p); err != nil {
-		p.life.free() // what load left behind is nothing: it has told why
+	if err := e.Load(ctx, p); err != nil {
+		p.life.free() // what Load left behind is nothing: it has told why
 
 		return nil, err
 	}

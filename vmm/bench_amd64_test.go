@@ -12,8 +12,8 @@ import (
 // BenchmarkExit is the cost of an exit to a device of the embedder's that counts.
 // pio and mmio are the full loop, guest and kernel included. handle is the part of
 // userspace alone: the same prepared exit again and again, without KVM_RUN.
-// handle/run-eintr is a KVM_RUN that doesn't get to the guest, for comparison with
-// monitors whose handler can't be called without one.
+// turn is userspace alone too, measured in a way that serves other monitors as well: a
+// turn of the vCPU's loop, less the system call in it (see timeTurns).
 func BenchmarkExit(b *testing.B) {
 	if !testutil.KVM(b) {
 		return
@@ -23,7 +23,10 @@ func BenchmarkExit(b *testing.B) {
 	b.Run("mmio/vgraft", func(b *testing.B) { benchLoop(b, "store") })
 	b.Run("handle/pio/vgraft", func(b *testing.B) { benchHandle(b, "out") })
 	b.Run("handle/mmio/vgraft", func(b *testing.B) { benchHandle(b, "store") })
-	b.Run("handle/run-eintr", benchReenter)
+	b.Run("turn/pio/vgraft", func(b *testing.B) { benchTurn(b, "out") })
+	b.Run("turn/mmio/vgraft", func(b *testing.B) { benchTurn(b, "store") })
+	b.Run("turn/pio/gokvm", benchTurnGokvm)
+	b.Run("turn/mmio/gokvm", refusedByGokvm)
 }
 
 // benchLoop times b.N accesses. The first one waits for the clock, and the last one
@@ -69,32 +72,34 @@ func benchHandle(b *testing.B, access string) {
 	require.Equal(b, done, *n)
 }
 
-func benchReenter(b *testing.B) {
-	e, _ := exited(b, "out")
-	e.Break()
-	require.True(b, e.Reenter())
-	b.ReportAllocs()
-
-	broken := true
-	for b.Loop() {
-		broken = e.Reenter() && broken
-	}
-
-	require.True(b, broken)
-}
-
-// BenchmarkCreate is the cost of a machine with 512 MiB: of New and Close, and of the
-// way from New to the guest's first exit and back.
+// BenchmarkCreate is the cost of a machine with 512 MiB. new is New and Close, first the
+// way from New to the guest's first exit, that of its second instruction.
 func BenchmarkCreate(b *testing.B) {
 	if !testutil.KVM(b) {
 		return
 	}
 
-	b.Run("new/vgraft", func(b *testing.B) { benchCreate(b, false) })
-	b.Run("exit/vgraft", func(b *testing.B) { benchCreate(b, true) })
+	b.Run("new/vgraft", benchCreate)
+	b.Run("first/vgraft", benchFirst)
+	b.Run("first/gokvm", benchFirstGokvm)
 }
 
-func benchCreate(b *testing.B, run bool) {
+const createMemory = 512 << 20
+
+func benchCreate(b *testing.B) {
+	cfg := config(accesses["out"](), counter(func() {}))
+	cfg.Memory = createMemory
+
+	b.ReportAllocs()
+
+	for b.Loop() {
+		m, err := vmm.New(b.Context(), cfg)
+		require.NoError(b, err)
+		require.NoError(b, m.Close())
+	}
+}
+
+func benchFirst(b *testing.B) {
 	b.ReportAllocs()
 
 	for b.Loop() {
@@ -106,16 +111,35 @@ func benchCreate(b *testing.B, run bool) {
 				close(first)
 			}
 		}))
-		cfg.Memory = 512 << 20
+		cfg.Memory = createMemory
 
 		m, err := vmm.New(b.Context(), cfg)
 		require.NoError(b, err)
+		require.NoError(b, m.Start(b.Context()))
+		<-first
 
-		if run {
-			require.NoError(b, m.Start(b.Context()))
-			<-first
+		b.StopTimer()
+		require.NoError(b, m.Close())
+		b.StartTimer()
+	}
+}
+
+// benchFirstGokvm runs the guest on this goroutine, which spares gokvm the thread that its
+// own StartVCPU would make.
+func benchFirstGokvm(b *testing.B) {
+	b.ReportAllocs()
+
+	for b.Loop() {
+		seen := false
+		m := newGokvm(b, createMemory, accesses["out"](), func() { seen = true })
+
+		for !seen {
+			_, err := m.RunOnce(0)
+			require.NoError(b, err)
 		}
 
-		require.NoError(b, m.Close())
+		b.StopTimer()
+		closeGokvm(b, m)
+		b.StartTimer()
 	}
 }

@@ -74,22 +74,22 @@ func (c *vcpu) failed(reason kvm.Reason, code uint64, data []uint64) Exit {
 // handlePIO does the guest's port access: one element after the other, for a string
 // instruction repeats the access and not the first element.
 func (c *vcpu) handlePIO(s patch.Section) {
-	p := c.kvm.PIO()
+	port, size, write, data := c.kvm.PIO()
 
-	for n := 0; n < len(p.Data); n += p.Size {
-		if e := p.Data[n : n+p.Size : n+p.Size]; p.Write {
-			c.machine.pio.Write(s, uint64(p.Port), e)
+	for ; len(data) > 0; data = data[size:] {
+		if e := data[:size:size]; write {
+			c.machine.pio.Write(s, uint64(port), e)
 		} else {
-			c.machine.pio.Read(s, uint64(p.Port), e)
+			c.machine.pio.Read(s, uint64(port), e)
 		}
 	}
 }
 
 // handleMMIO does the guest's access to an address without RAM.
 func (c *vcpu) handleMMIO(s patch.Section) {
-	if a := c.kvm.MMIO(); a.Write {
-		c.machine.mmio.Write(s, a.GPA, a.Data)
+	if gpa, write, data := c.kvm.MMIO(); write {
+		c.machine.mmio.Write(s, gpa, data)
 	} else {
-		c.machine.mmio.Read(s, a.GPA, a.Data)
+		c.machine.mmio.Read(s, gpa, data)
 	}
 }

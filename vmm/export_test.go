@@ -48,14 +48,16 @@ func (e *Exited) Handle() bool {
 	return ended
 }
 
-// Break has each Reenter end at once, without the guest.
-func (e *Exited) Break() { e.c.kvm.Interrupt() }
+// Turn is a whole turn of vcpu.loop: KVM_RUN, which must succeed, and Handle.
+func (e *Exited) Turn() bool {
+	reason, err := e.c.kvm.Run()
+	if err != nil {
+		return true
+	}
 
-// Reenter is the system call alone. It says whether it was broken off.
-func (e *Exited) Reenter() bool {
-	_, err := e.c.kvm.Run()
+	e.reason = reason
 
-	return errors.Is(err, kvm.ErrInterrupted)
+	return e.Handle()
 }
 
 // Close gives up the vCPU, and leaves the machine to be closed.

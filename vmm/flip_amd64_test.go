@@ -30,6 +30,7 @@ type line struct {
 	mixed          int // words handled by both versions
 	first, second  version
 	byOld, byPatch atomic.Uint64
+	last           atomic.Int64 // the version that handled the last word
 	_              [64]byte
 }
 
@@ -67,6 +68,7 @@ func (l *ledger) write(s patch.Section, off uint64, data []byte) {
 	}
 
 	n.next++
+	n.last.Store(int64(n.first))
 
 	switch {
 	case n.first != n.second || n.first == none:

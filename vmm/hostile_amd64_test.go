@@ -265,26 +265,61 @@ func TestHostile_everyPort(t *testing.T) {
 
 	guest := code().Copy(vmmtest.RDX, vmmtest.RDI).Label("port").Mov(vmmtest.RAX, 0xa0a0a0a0)
 
-	for _, width := range []int{1, 2, 4} {
+	access := func(width int) {
 		guest.OutDX(width).Copy(vmmtest.RBX, vmmtest.RAX).InDX(width).Copy(vmmtest.RAX, vmmtest.RBX)
 	}
 
-	// Until beyond 0xfffb: wider accesses to the last ports may fault.
+	for _, width := range []int{1, 2, 4} {
+		access(width)
+	}
+
+	// Until beyond 0xfffb: at the last ports, the wider accesses may fault.
 	guest.Add(vmmtest.RDX, step).Copy(vmmtest.RBX, vmmtest.RDX).Add(vmmtest.RBX, 4).
 		Raw(0x48, 0xc1, 0xeb, 16). // shr rbx, 16
 		Jz("port").
-		Mov(vmmtest.RBX, dataAt).LockInc(vmmtest.RBX).
+		Mov(vmmtest.RAX, 0xa0a0a0a0)
+
+	const tail = 0xfffc
+
+	for port := uint64(tail); port < 1<<16; port++ {
+		guest.Mov(vmmtest.RDX, port)
+
+		for _, width := range []int{1, 2, 4} {
+			if port+uint64(width) <= 1<<16 {
+				access(width)
+			}
+		}
+	}
+
+	guest.Mov(vmmtest.RBX, dataAt).LockInc(vmmtest.RBX).
 		Label("wait").Load(8, vmmtest.RAX, vmmtest.RBX).Cmp(vmmtest.RAX, 2).Jnz("wait").
 		PowerOff()
 
 	out := &sink{}
 	began := time.Now()
-	cfg := config(guest, vmm.Serial(bytes.NewReader(make([]byte, 64)), out))
+
+	var (
+		mu   sync.Mutex
+		last = map[[2]int]int{} // accesses to the last ports, by offset and width
+	)
+
+	end := &device{port: tail, ports: 4, write: func(off uint64, data []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+
+		last[[2]int{int(off), len(data)}]++
+	}}
+	cfg := config(guest, vmm.Serial(bytes.NewReader(make([]byte, 64)), out), end)
 	cfg.CPUs = 2
 	m, e := run(t, cfg)
 	t.Log(time.Since(began))
 	require.Equal(t, vmm.ExitPowerOff, e.Reason, e)
 	require.NoError(t, m.Close())
+
+	// What begins below them comes byte by byte, and makes some of these more.
+	for _, at := range [][2]int{{0, 1}, {0, 2}, {0, 4}, {1, 1}, {1, 2}, {2, 1}, {2, 2}, {3, 1}} {
+		require.GreaterOrEqual(t, last[at], cfg.CPUs, "%d bytes at %#x", at[1], tail+at[0])
+	}
 }
 
 // Everything at once into the windows of the hole, the interrupt controllers' too.

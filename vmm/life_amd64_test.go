@@ -13,9 +13,57 @@ import (
 
 	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/internal/testutil"
+	"github.com/vgraft/vgraft/patch"
 	"github.com/vgraft/vgraft/vmm"
 	"github.com/vgraft/vgraft/vmm/vmmtest"
 )
+
+// A fix that is applied everywhere reaches the machines that run, those made later, and
+// waits for none that is gone.
+func TestMachine_underAnEngine(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	engine := patch.NewEngine(patch.Options{})
+
+	p, err := patch.New("fix", patch.Func(answerRead, func(answer) byte { return 'B' }))
+	require.NoError(t, err)
+
+	made := func(name string) *vmm.Machine {
+		cfg := config(new(vmmtest.Code).Spin())
+		cfg.Name = name
+
+		m, err := vmm.New(t.Context(), cfg)
+		require.NoError(t, err)
+		require.NoError(t, engine.Attach(t.Context(), m.Domain()))
+		require.NoError(t, m.Start(t.Context()))
+
+		return m
+	}
+
+	one, two := made("one"), made("two")
+	require.NoError(t, two.Close())
+
+	r, err := engine.Apply(t.Context(), p, patch.Everywhere())
+	require.NoError(t, err)
+	require.Equal(t, []string{"one"}, r.Domains)
+
+	three := made("three")
+	require.Equal(t, []*patch.Patch{p}, three.Domain().Applied())
+
+	_, err = engine.Apply(t.Context(), p, patch.On(two.Domain()))
+	require.ErrorIs(t, err, patch.ErrClosed)
+
+	require.NoError(t, one.Close())
+	require.NoError(t, three.Close())
+
+	_, err = engine.Revert(t.Context(), p, patch.Everywhere())
+	require.NoError(t, err, "of the machines to come")
+	require.NoError(t, engine.Unload(t.Context(), p), "no machine has it any more")
+}
 
 func TestLife_ends(t *testing.T) {
 	if !testutil.KVM(t) {

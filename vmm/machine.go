@@ -151,7 +151,8 @@ func (m *Machine) attach() error {
 	return nil
 }
 
-// Domain is where patches for this machine are applied.
+// Domain is where patches for this machine are applied. Close closes it. A machine that
+// is to have what was applied everywhere is attached to the engine before Start.
 func (m *Machine) Domain() *patch.Domain { return m.domain }
 
 // Memory is the guest's RAM, for tools that look into a guest.
@@ -399,6 +400,7 @@ func (m *Machine) Close() error {
 	}
 
 	err := m.release()
+	m.domain.Close() // engines forget it
 	m.state.set(Closed, Created, Stopped)
 
 	return err

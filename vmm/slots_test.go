@@ -62,7 +62,7 @@ func TestSlots(t *testing.T) {
 		"vmm/reset.read", "vmm/reset.write",
 		"vmm/i8042.read", "vmm/i8042.write",
 		"vmm/post.read", "vmm/post.write",
-		"vmm/cmos.read", "vmm/cmos.write",
+		"vmm/cmos.read", "vmm/cmos.write", "vmm/cmos.tick",
 		"vmm/uart.read", "vmm/uart.write", "vmm/uart.transmit", "vmm/uart.transmitted",
 		"vmm/uart.demand", "vmm/uart.receive",
 	})

@@ -10,7 +10,7 @@ import (
 )
 
 // helpers are the packages that tests are made with. They may use what tests use.
-var helpers = []string{"internal/testutil", "internal/nest", "internal/device/devicetest", "internal/peers", "vmm/vmmtest"}
+var helpers = []string{"internal/testutil", "internal/nest", "internal/device/devicetest", "internal/peers", "vmm/vmmtest", "patch/patchtest"}
 
 // mayUse says why a package of the module may not import another one of it; empty is
 // that it may. Paths are those below the module's.
@@ -56,8 +56,8 @@ func mayLink(from, to string) string {
 		if !within(from, "vmm/vmmtest") {
 			return "only vmm/vmmtest and tests import internal/device/devicetest"
 		}
-	case within(to, "vmm/vmmtest"):
-		return "only tests import vmm/vmmtest"
+	case within(to, "vmm/vmmtest", "patch/patchtest"):
+		return "only tests import " + to
 	case within(to, "patch/control", "patch/patchprom") && !within(from, "patch/control", "patch/cmd", "examples"):
 		return "a way into the process is the embedder's to open"
 	case within(to, "internal/kvm"):
@@ -101,6 +101,12 @@ var outsiders = map[string][]string{
 	"github.com/stretchr/testify/assert":             helpers,
 }
 
+// rivals are parts of other monitors that only tests compare ours with, and whose.
+var rivals = map[string][]string{
+	"github.com/bobuhiro11/gokvm/kvm":     {"vmm"},
+	"github.com/bobuhiro11/gokvm/machine": {"vmm"},
+}
+
 func outside(s *source) []string {
 	var wrong []string
 
@@ -112,6 +118,9 @@ func outside(s *source) []string {
 		by, known := outsiders[path]
 
 		switch {
+		case s.test && within(s.pkg, rivals[path]...):
+		case !known && rivals[path] != nil:
+			wrong = append(wrong, fmt.Sprintf("%s: %s imports %s; only tests of %s may", at, s.pkg, path, strings.Join(rivals[path], ", ")))
 		case !known:
 			wrong = append(wrong, fmt.Sprintf("%s: imports %s, which is not on the list of outsiders", at, path))
 		case s.test && strings.HasPrefix(path, "github.com/stretchr/testify/"):
@@ -131,6 +140,8 @@ func TestImports_outside(t *testing.T) { hold(t, outside) }
 func TestImports_linked(t *testing.T) {
 	for _, p := range []string{"./patch", "./patch/control", "./patch/cmd/patchctl"} {
 		for _, d := range deps(t, p) {
+			require.NotEqual(t, "testing", d, "%s links package testing", p)
+
 			if first, _, _ := strings.Cut(d, "/"); strings.Contains(first, ".") {
 				require.True(t, within(d, module+"/patch", module+"/internal/payload", module+"/internal/gort"), "%s links %s", p, d)
 			}

@@ -99,7 +99,7 @@ func (b *Bus) find(addr uint64) *Window {
 }
 
 // natural says whether n is a width that handlers are promised.
-func natural(n int) bool { return n <= 8 && n&(n-1) == 0 }
+func natural(n int) bool { return n > 0 && n <= 8 && n&(n-1) == 0 }
 
 // Read does a guest's read of len(data) bytes at addr. What nobody claims reads as all
 // ones, as on a bus that nobody drives.

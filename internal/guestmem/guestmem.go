@@ -33,6 +33,17 @@ func (e *BoundsError) Error() string {
 // Unwrap gives ErrBounds.
 func (e *BoundsError) Unwrap() error { return ErrBounds }
 
+// HoleError is a hole that RAM can't go around: not of whole pages, round the end of the
+// addresses, at address 0, or so high that the RAM above it would not fit.
+type HoleError struct {
+	Hole Range
+	Size uint64 // of the RAM
+}
+
+func (e *HoleError) Error() string {
+	return fmt.Sprintf("guest memory: %#x bytes don't fit around a hole [%#x, +%#x)", e.Size, e.Hole.Base, e.Hole.Size)
+}
+
 // Range is a span of guest-physical addresses.
 type Range struct {
 	Base, Size uint64
@@ -40,6 +51,15 @@ type Range struct {
 
 // End is the first address after the range.
 func (r Range) End() uint64 { return r.Base + r.Size }
+
+// fits says whether RAM of that size can be put around the range. Nothing may end at 2^64
+// or beyond: End would be 0.
+func (r Range) fits(size uint64) bool {
+	high := size - min(size, r.Base)
+
+	return r.Base != 0 && r.Base%PageSize == 0 && r.Size%PageSize == 0 &&
+		r.Size < -r.Base && high < -r.Base-r.Size
+}
 
 // Region is a range of RAM and the memory behind it. Bytes stays valid until Close.
 type Region struct {
@@ -59,10 +79,14 @@ type Memory struct {
 // New maps size bytes of RAM from guest-physical address 0, leaving the addresses of
 // hole free: what doesn't fit below the hole continues above it. Nothing is resident
 // until the guest or the loader touches it. size must be a positive multiple of
-// PageSize.
+// PageSize, and the hole be of whole pages, not at 0; else the error is a *HoleError.
 func New(size uint64, hole Range) (_ *Memory, err error) {
 	if size == 0 || size%PageSize != 0 {
 		return nil, fmt.Errorf("guest memory: size %#x is not a positive multiple of %#x", size, PageSize)
+	}
+
+	if !hole.fits(size) {
+		return nil, &HoleError{Hole: hole, Size: size}
 	}
 
 	m := &Memory{}

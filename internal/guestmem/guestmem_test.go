@@ -46,6 +46,48 @@ func TestNew_refusesSizes(t *testing.T) {
 	}
 }
 
+func TestNew_checksTheHole(t *testing.T) {
+	testutil.Pure(t)
+	testutil.NoLeaks(t)
+
+	const top = math.MaxUint64 - page + 1 // the last page of all
+
+	for name, tt := range map[string]struct {
+		hole guestmem.Range
+		size uint64
+		ok   bool
+	}{
+		"at 0":                     {guestmem.Range{Base: 0, Size: gib}, page, false},
+		"none":                     {guestmem.Range{}, page, false},
+		"odd base":                 {guestmem.Range{Base: page + 1, Size: page}, page, false},
+		"odd size":                 {guestmem.Range{Base: page, Size: page - 1}, page, false},
+		"round the end":            {guestmem.Range{Base: 2 * page, Size: top}, page, false},
+		"to the end":               {guestmem.Range{Base: page, Size: top}, page, false},
+		"one page from the end":    {guestmem.Range{Base: page, Size: top - page}, page, true},
+		"no room above for a page": {guestmem.Range{Base: page, Size: top - page}, 2 * page, false},
+		"two from the end":         {guestmem.Range{Base: page, Size: top - 2*page}, 2 * page, true},
+		"empty":                    {guestmem.Range{Base: page}, 2 * page, true},
+		"above all RAM":            {guestmem.Range{Base: gib, Size: page}, page, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := guestmem.New(tt.size, tt.hole)
+
+			if tt.ok {
+				require.NoError(t, err)
+				require.NoError(t, m.Close())
+
+				return
+			}
+
+			var e *guestmem.HoleError
+
+			require.ErrorAs(t, err, &e)
+			require.Equal(t, guestmem.HoleError{Hole: tt.hole, Size: tt.size}, *e)
+			require.Nil(t, m)
+		})
+	}
+}
+
 func TestNew_leavesTheHole(t *testing.T) {
 	testutil.Pure(t)
 

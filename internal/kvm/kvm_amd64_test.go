@@ -1,11 +1,16 @@
 package kvm_test
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -146,6 +151,69 @@ func TestClose(t *testing.T) {
 	closed("KVM_GET_SUPPORTED_CPUID", err)
 }
 
+func TestClose_atOnce(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	_, vm, _ := open(t)
+
+	for id := range 100 {
+		c, err := vm.CreateVCPU(1 + id)
+		require.NoError(t, err)
+
+		var (
+			wg   sync.WaitGroup
+			errs [2]error
+		)
+
+		for i := range errs {
+			wg.Go(func() { errs[i] = c.Close() })
+		}
+
+		wg.Wait()
+		require.NoError(t, errors.Join(errs[:]...))
+	}
+}
+
+// A vCPU that nobody closed is given back when nobody has it any more, its mapping too.
+func TestClose_dropped(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	s, err := kvm.Open("/dev/kvm")
+	require.NoError(t, err)
+	vm, err := s.CreateVM()
+	require.NoError(t, err)
+	c, err := vm.CreateVCPU(0)
+	require.NoError(t, err)
+
+	mapped := func() bool {
+		maps, err := os.ReadFile("/proc/self/maps")
+		require.NoError(t, err)
+
+		return strings.Contains(string(maps), "anon_inode:kvm-vcpu")
+	}
+
+	require.True(t, mapped())
+	runtime.GC()
+	require.True(t, mapped(), "it is still in use")
+	runtime.KeepAlive(c)
+
+	s, vm, c = nil, nil, nil
+
+	require.Eventually(t, func() bool {
+		runtime.GC()
+
+		return !mapped()
+	}, 10*time.Second, time.Millisecond)
+}
+
 // TestABI_kernelAgrees makes the calls whose structures the kernel looks into.
 func TestABI_kernelAgrees(t *testing.T) {
 	if !testutil.KVM(t) {
@@ -179,6 +247,14 @@ func TestABI_kernelAgrees(t *testing.T) {
 	n, err := c.SetMSRs(kvm.MSREntry{Index: tsc, Data: 1})
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
+
+	most := slices.Repeat([]kvm.MSREntry{{Index: tsc, Data: 1}}, 32)
+	n, err = c.SetMSRs(most...)
+	require.NoError(t, err)
+	require.Equal(t, len(most), n)
+	n, err = c.SetMSRs(append(most, most[0])...)
+	require.Error(t, err, "one too many is not left out")
+	require.Zero(t, n)
 }
 
 // halting makes the guest that a vCPU runs a HLT, or what else there is, in real mode.
@@ -252,17 +328,23 @@ func TestRun_pio(t *testing.T) {
 	r, err := c.Run()
 	require.NoError(t, err)
 	require.Equal(t, kvm.ExitIO, r)
-	require.Equal(t, kvm.PIO{Port: 0x80, Size: 1, Write: true, Data: []byte{0x5a}}, c.PIO())
+
+	port, size, write, data := c.PIO()
+	require.Equal(t, uint16(0x80), port)
+	require.Equal(t, 1, size)
+	require.True(t, write)
+	require.Equal(t, []byte{0x5a}, data)
 
 	r, err = c.Run()
 	require.NoError(t, err)
 	require.Equal(t, kvm.ExitIO, r)
 
-	p := c.PIO()
-	require.Equal(t, uint16(0x81), p.Port)
-	require.False(t, p.Write)
-	require.Len(t, p.Data, 1)
-	p.Data[0] = 0xa5
+	port, size, write, data = c.PIO()
+	require.Equal(t, uint16(0x81), port)
+	require.Equal(t, 1, size)
+	require.False(t, write)
+	require.Len(t, data, 1)
+	data[0] = 0xa5
 
 	r, err = c.Run()
 	require.NoError(t, err)

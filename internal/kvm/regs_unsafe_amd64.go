@@ -66,6 +66,10 @@ type msrTable struct {
 // SetMSRs writes model-specific registers, and says how many of them the host took,
 // in order.
 func (c *VCPU) SetMSRs(entries ...MSREntry) (int, error) {
+	if len(entries) > maxMSRs {
+		return 0, fmt.Errorf("%d MSRs are more than %d", len(entries), maxMSRs)
+	}
+
 	t := &msrTable{}
 	t.n = uint32(copy(t.entries[:], entries))
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -15,11 +17,15 @@ import (
 // signal, rather than by the guest.
 var ErrInterrupted = errors.New("KVM_RUN interrupted")
 
-// VCPU is a virtual processor.
+// VCPU is a virtual processor. What it gives of the area that it shares with the kernel
+// is good while it is in use and open.
 type VCPU struct {
 	*file
 	area []byte // shared with the kernel: struct kvm_run, then data of PIO exits
 	run  *kvm.RunData
+
+	closing sync.Mutex // held by Close
+	unmap   runtime.Cleanup
 }
 
 // CreateVCPU makes a vCPU. On amd64 the id is its APIC id.
@@ -40,15 +46,23 @@ func (vm *VM) CreateVCPU(id int) (*VCPU, error) {
 		return nil, os.NewSyscallError("mmap", err)
 	}
 
-	return &VCPU{file: newFile(fd), area: area, run: (*kvm.RunData)(unsafe.Pointer(unsafe.SliceData(area)))}, nil
+	c := &VCPU{file: newFile(fd), area: area, run: (*kvm.RunData)(unsafe.Pointer(unsafe.SliceData(area)))}
+	c.unmap = runtime.AddCleanup(c, func(area []byte) { _ = unix.Munmap(area) }, area)
+
+	return c, nil
 }
 
 // Close unmaps the shared area and closes the vCPU. The thread that runs it must have
-// ended. It is idempotent.
+// ended. It is idempotent, and any goroutine may call it.
 func (c *VCPU) Close() error {
+	c.closing.Lock()
+	defer c.closing.Unlock()
+
 	if c.area == nil {
 		return nil
 	}
+
+	c.unmap.Stop()
 
 	err := os.NewSyscallError("munmap", unix.Munmap(c.area))
 	c.area, c.run = nil, nil
@@ -85,33 +99,20 @@ func (c *VCPU) Interrupt() { atomic.StoreUint32(c.immediate(), 1<<8) }
 // Continue undoes Interrupt. Only the vCPU's own thread.
 func (c *VCPU) Continue() { atomic.StoreUint32(c.immediate(), 0) }
 
-// PIO is a port access that the guest waits for: Count times Size bytes in Data, one
-// after the other, to be read or written in order. Data is shared with the kernel.
-type PIO struct {
-	Port  uint16
-	Size  int
-	Write bool // by the guest
-	Data  []byte
-}
+// PIO decodes an ExitIO: a port access that the guest waits for, of one or many elements
+// of the size, one after the other in data, to be read or written in order. data is
+// shared with the kernel. A nonsensical record, which no kernel gives, has no data. The
+// results are many, not a structure, so that they stay in registers.
+func (c *VCPU) PIO() (port uint16, size int, write bool, data []byte) {
+	// struct kvm_run's io: direction, size, port and count; then the offset of the data.
+	head, off := c.run.Data[0], c.run.Data[1]
+	n := (head >> 8 & 0xff) * (head >> 32)
 
-// PIO decodes an ExitIO. A nonsensical record, which no kernel gives, has no Data.
-func (c *VCPU) PIO() PIO {
-	dir, size, port, count, off := c.run.IO()
-	p := PIO{Port: uint16(port), Size: int(size), Write: dir == kvm.EXITIOOUT}
-
-	if n := size * count; size != 0 && off <= uint64(len(c.area)) && n <= uint64(len(c.area))-off {
-		p.Data = c.area[off : off+n : off+n]
+	if area := c.area; off <= uint64(len(area)) && n <= uint64(len(area))-off {
+		data = area[off : off+n : off+n]
 	}
 
-	return p
-}
-
-// MMIO is an access to a guest-physical address where there is no RAM. Data is shared
-// with the kernel: fill it for a read.
-type MMIO struct {
-	GPA   uint64
-	Write bool // by the guest
-	Data  []byte
+	return uint16(head >> 16), int(head >> 8 & 0xff), head&0xff == kvm.EXITIOOUT, data
 }
 
 // mmioExit is the part of struct kvm_run that describes an ExitMMIO.
@@ -122,11 +123,12 @@ type mmioExit struct {
 	write uint8
 }
 
-// MMIO decodes an ExitMMIO.
-func (c *VCPU) MMIO() MMIO {
+// MMIO decodes an ExitMMIO: an access to a guest-physical address where there is no RAM.
+// data is shared with the kernel: fill it for a read.
+func (c *VCPU) MMIO() (gpa uint64, write bool, data []byte) {
 	e := (*mmioExit)(unsafe.Pointer(&c.run.Data))
 
-	return MMIO{GPA: e.gpa, Write: e.write != 0, Data: e.data[:min(e.n, 8):8]}
+	return e.gpa, e.write != 0, e.data[:min(e.n, 8):8]
 }
 
 // InternalError decodes an ExitInternalError: why KVM gave up, and the data it has to

@@ -180,7 +180,7 @@ func Gzip(ramdisk []byte) []byte {
 	var out bytes.Buffer
 	// The level is valid and a bytes.Buffer does not fail.
 	z, _ := gzip.NewWriterLevel(&out, gzip.BestSpeed)
-	z.Write(ramdisk)
+	_, _ = z.Write(ramdisk)
 	z.Close()
 	return out.Bytes()
 }

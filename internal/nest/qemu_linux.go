@@ -34,6 +34,7 @@ func rigRamdisk(ctx context.Context, script string, merged bool, modules []File)
 	return GuestInitrd(ctx, stage1, append(modules,
 		File{Name: "stage2", Data: []byte(second)},
 		File{Name: "command", Data: []byte(script)},
+		File{Name: "keeper", Mode: 0o755, Data: keeper()},
 		File{Name: "root", Mode: os.ModeDir},
 	)...)
 }
@@ -59,23 +60,28 @@ func newQEMU(cfg Config, kernel string, ramdisk []byte, console io.Writer) (_ *q
 			q.close()
 		}
 	}()
-	args := []string{
-		"-accel", "tcg,thread=multi",
+	accel := []string{"-accel", "tcg,thread=multi"}
+	if cfg.Count {
+		accel = []string{"-accel", "tcg,thread=single", "-icount", "shift=0"}
+	}
+	args := append(accel,
 		"-cpu", "EPYC,+svm,+npt",
 		"-smp", strconv.Itoa(cfg.CPUs), "-m", strconv.Itoa(cfg.MemoryMiB),
 		"-no-user-config", "-display", "none", "-monitor", "none", "-nic", "none", "-vga", "none",
 		"-serial", "stdio", "-no-reboot",
 		"-kernel", kernel,
 		// panic=-1 with -no-reboot: a kernel that panics ends QEMU at once.
+		// maxcpus=1: the others come when nothing rewrites the kernel's code any more, see
+		// keeper.
 		// tsc=reliable: the emulated TSCs are one and the same, which Linux doesn't believe
 		// of this processor. It would take the HPET for its clock, whose every reading
 		// leaves the emulated code, and give guests no stable clock.
-		"-append", "console=ttyS0 quiet panic=-1 oops=panic mitigations=off nowatchdog tsc=reliable",
+		"-append", "console=ttyS0 quiet panic=-1 oops=panic mitigations=off nowatchdog tsc=reliable maxcpus=1",
 		// multidevs=remap: inode numbers of several host filesystems must not collide.
 		"-fsdev", "local,id=root,path=/,security_model=none,multidevs=remap",
 		"-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
 		"-device", "virtio-serial-pci",
-	}
+	)
 	for _, port := range []struct {
 		name string
 		ours **os.File
@@ -132,7 +138,7 @@ func (q *qemu) start(ctx context.Context) (<-chan error, error) {
 	go func() {
 		select {
 		case <-ctx.Done():
-			q.cmd.Process.Kill() // fails only when it has ended already
+			_ = q.cmd.Process.Kill() // fails only when it has ended already
 			exited <- <-done
 		case err := <-done:
 			exited <- err

@@ -40,6 +40,10 @@ type Config struct {
 	// BootTimeout limits the time until the command starts; 3 minutes when
 	// zero (2 s on a quiet machine, 30 s on a very busy one).
 	BootTimeout time.Duration
+	// Count has the rig's clock count instructions, one a nanosecond, whatever else
+	// this machine does: times measured in the rig are then numbers of instructions,
+	// and the same again and again. The processors run one after the other, slowly.
+	Count bool
 }
 
 // DefaultModules are loaded in the rig for what runs there: KVM, and tap and
@@ -215,7 +219,7 @@ func (r *rig) run(parent context.Context, kernel string, ramdisk []byte) error {
 		readers.Go(func() {
 			if err := forward(s.to, s.from); err != nil {
 				cancel(err)
-				forward(nil, s.from)
+				_ = forward(nil, s.from) // QEMU must not wait for a reader
 			}
 		})
 	}
@@ -226,7 +230,7 @@ func (r *rig) run(parent context.Context, kernel string, ramdisk []byte) error {
 	// even if the context ended meanwhile, unless its output was not delivered.
 	cause := context.Cause(ctx)
 	switch {
-	case r.exited && (cause == errExited || parent.Err() != nil):
+	case r.exited && (errors.Is(cause, errExited) || parent.Err() != nil):
 		return nil
 	case r.failure != "":
 		return errors.New(r.failure)

@@ -25,7 +25,7 @@ for p in /proc/[0-9]*; do
 	p=${p#/proc/}
 	case " 1 $cats " in
 	*" $p "*) ;;
-	*) [ -e "/proc/$p/exe" ] && kill -9 "$p" ;;
+	*) [ -e "/proc/$p/exe" ] && [ "$(cat "/proc/$p/comm")" != keeper ] && kill -9 "$p" ;;
 	esac
 done
 wait $cats

@@ -1,15 +1,20 @@
-// Command peers measures how long a Linux kernel takes to reach userspace under this
-// monitor and under others of its kind, on the same kernel, ramdisk and command line:
+// Command peers measures this monitor and others of its kind with the same guests: how
+// long it takes from the start of the monitor's process to the guest's first instruction,
+// and how long until a Linux kernel has reached userspace:
 //
 //	go run ./internal/peers [-n 5] [-cpus 1] [-memory 512]
 //
 // All of them run inside the nested rig (package nest), one after the other in turn, so
 // the ratios mean something and the seconds don't: every instruction there is emulated.
-// The time is from the start of the monitor's process to the guest's first line from
-// /init.
+//
+// The first guest is a PVH executable of five instructions that writes a byte to the
+// serial port. Its time ends when that byte comes out of the monitor, so all that a
+// monitor does before is in it: firmware too, where it has one. The time of the second
+// ends with the first line from /init.
 //
 // gokvm is installed with the go command, at the version that this module uses parts
-// of. What can't be run is listed with the reason.
+// of. What can't be run is listed with the reason. A rig that falls silent is replaced by
+// another one, which does the runs that are left.
 package main
 
 import (
@@ -17,11 +22,11 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,14 +39,10 @@ const marker = "peers: userspace"
 
 const guestInit = "echo '" + marker + "'\nsleep 1000\n"
 
-// plan is what the outer process has prepared for the one in the rig.
-type plan struct {
-	Runs           int
-	CPUs, Memory   int
-	Kernel, Initrd string
-	Linux          string // examples/linux
-	GoKVM          string // empty if it can't be had
-	Note           string // why not
+// options are those of the command line.
+type options struct {
+	runs         int
+	cpus, memory int
 }
 
 func main() {
@@ -55,67 +56,40 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
 
-	var p plan
+	var o options
 
-	flag.IntVar(&p.Runs, "n", 5, "`runs` of each")
-	flag.IntVar(&p.CPUs, "cpus", 1, "vCPUs")
-	flag.IntVar(&p.Memory, "memory", 512, "guest memory in `MiB`")
-	timeout := flag.Duration("timeout", 20*time.Minute, "give up after this `duration`")
+	flag.IntVar(&o.runs, "n", 5, "`runs` of each")
+	flag.IntVar(&o.cpus, "cpus", 1, "vCPUs")
+	flag.IntVar(&o.memory, "memory", 512, "guest memory in `MiB`")
+	timeout := flag.Duration("timeout", 20*time.Minute, "report what there is after this `duration`")
 	inner := flag.String("plan", "", "`path` of a plan: used inside the rig")
 	flag.Parse()
 
 	if *inner != "" {
-		b, err := os.ReadFile(*inner)
-		if err != nil {
-			return err
-		}
-
-		if err := json.Unmarshal(b, &p); err != nil {
-			return err
-		}
-
-		return measure(ctx, p)
+		return inside(ctx, *inner)
 	}
 
-	if p.Runs < 1 || p.CPUs < 1 || p.Memory < 64 {
+	if o.runs < 1 || o.cpus < 1 || o.memory < 64 {
 		return fmt.Errorf("at least one run, one vCPU and 64 MiB are needed")
 	}
 
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
 
-	return outside(ctx, p)
+	return outside(ctx, o)
 }
 
-// outside prepares everything, then starts itself inside the rig.
-func outside(ctx context.Context, p plan) error {
+// outside prepares everything, has it measured in rigs, and prints the tables.
+func outside(ctx context.Context, o options) error {
 	dir, err := os.MkdirTemp("", "peers")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 
-	kernel, err := nest.Kernel(ctx, nest.Cloud)
+	all, err := prepare(ctx, dir, o)
 	if err != nil {
 		return err
-	}
-
-	initrd, err := nest.GuestInitrd(ctx, guestInit)
-	if err != nil {
-		return err
-	}
-
-	p.Kernel, p.Initrd, p.Linux = kernel.Vmlinuz, filepath.Join(dir, "initrd"), filepath.Join(dir, "linux")
-	if err := os.WriteFile(p.Initrd, initrd, 0o644); err != nil {
-		return err
-	}
-
-	if err := command(ctx, nil, "go", "build", "-o", p.Linux, "github.com/vgraft/vgraft/examples/linux"); err != nil {
-		return err
-	}
-
-	if p.GoKVM, err = installGoKVM(ctx, dir); err != nil {
-		p.Note = err.Error()
 	}
 
 	self, err := os.Executable()
@@ -123,22 +97,71 @@ func outside(ctx context.Context, p plan) error {
 		return err
 	}
 
-	b, err := json.Marshal(p)
-	if err != nil {
+	rig := func(ctx context.Context, p plan, out io.Writer) error {
+		b, err := json.Marshal(p)
+		if err != nil {
+			return err
+		}
+
+		file := filepath.Join(dir, "plan")
+		if err := os.WriteFile(file, b, 0o644); err != nil {
+			return err
+		}
+
+		cfg := nest.Config{CPUs: max(2, o.cpus), BootTimeout: rigBoot, Stdout: out, Stderr: os.Stderr}
+
+		code, err := nest.Run(ctx, cfg, self, "-plan", file)
+		if err == nil && code != 0 {
+			err = fmt.Errorf("exit code %d in the rig", code)
+		}
+
 		return err
 	}
 
-	planFile := filepath.Join(dir, "plan")
-	if err := os.WriteFile(planFile, b, 0o644); err != nil {
-		return err
-	}
-
-	code, err := nest.Run(ctx, nest.Config{CPUs: max(2, p.CPUs), Stdout: os.Stdout, Stderr: os.Stderr}, self, "-plan", planFile)
-	if err == nil && code != 0 {
-		err = fmt.Errorf("exit code %s in the rig", strconv.Itoa(code))
-	}
+	err = measure(ctx, all, rig)
+	report(os.Stdout, all) // what there is, also after an error
 
 	return err
+}
+
+// prepare makes the guests and the monitors.
+func prepare(ctx context.Context, dir string, o options) ([]*runner, error) {
+	initrd, err := nest.GuestInitrd(ctx, guestInit)
+	if err != nil {
+		return nil, err
+	}
+
+	tiny, err := tinyGuest()
+	if err != nil {
+		return nil, err
+	}
+
+	linux, err := nest.Kernel(ctx, nest.Cloud)
+	if err != nil {
+		return nil, err
+	}
+
+	file := func(name string) string { return filepath.Join(dir, name) }
+
+	for name, b := range map[string][]byte{"initrd": initrd, "tiny": tiny} {
+		if err := os.WriteFile(file(name), b, 0o644); err != nil {
+			return nil, err
+		}
+	}
+
+	m := monitors{options: o, linux: file("linux")}
+	if err := command(ctx, nil, "go", "build", "-o", m.linux, "github.com/vgraft/vgraft/examples/linux"); err != nil {
+		return nil, err
+	}
+
+	if m.gokvm, err = installGoKVM(ctx, dir); err != nil {
+		m.note = err.Error()
+	}
+
+	return append(
+		m.runners("the guest's first instruction", tinySays, file("tiny"), ""),
+		m.runners("Linux userspace", marker, linux.Vmlinuz, file("initrd"))...,
+	), nil
 }
 
 // installGoKVM builds gokvm's own program. It has more dependencies than we have, so it

@@ -111,7 +111,7 @@ func TestAccount(t *testing.T) {
 
 func TestTestArgs(t *testing.T) {
 	run := flag.Lookup("test.run").Value.String()
-	t.Cleanup(func() { flag.Set("test.run", run) })
+	t.Cleanup(func() { require.NoError(t, flag.Set("test.run", run)) })
 	for _, c := range []struct{ run, want string }{
 		{"", "-test.run=^TestA$"},
 		{"TestA", "-test.run=^TestA$"},

@@ -68,6 +68,15 @@ func (c *Code) Raw(b ...byte) *Code {
 	return c
 }
 
+// split gives the bit of a register that goes into the REX prefix, and the three others.
+func (r Reg) split() (high, low byte) {
+	if r > R15 {
+		panic(fmt.Sprintf("vmmtest: no register %d", r))
+	}
+
+	return byte(r >> 3), byte(r & 7)
+}
+
 func (c *Code) imm32(v uint32) *Code {
 	c.b = binary.LittleEndian.AppendUint32(c.b, v)
 
@@ -76,7 +85,8 @@ func (c *Code) imm32(v uint32) *Code {
 
 // Mov sets a register to a constant.
 func (c *Code) Mov(r Reg, v uint64) *Code {
-	c.Raw(0x48|byte(r>>3), 0xb8|byte(r&7))
+	high, low := r.split()
+	c.Raw(0x48|high, 0xb8|low)
 	c.b = binary.LittleEndian.AppendUint64(c.b, v)
 
 	return c
@@ -84,12 +94,17 @@ func (c *Code) Mov(r Reg, v uint64) *Code {
 
 // Copy sets a register to another.
 func (c *Code) Copy(dst, src Reg) *Code {
-	return c.Raw(0x48|byte(src>>3)<<2|byte(dst>>3), 0x89, 0xc0|byte(src&7)<<3|byte(dst&7))
+	srcHigh, srcLow := src.split()
+	dstHigh, dstLow := dst.split()
+
+	return c.Raw(0x48|srcHigh<<2|dstHigh, 0x89, 0xc0|srcLow<<3|dstLow)
 }
 
 // one is an instruction on one register, with a number in the place of the other.
 func (c *Code) one(op, ext byte, r Reg) *Code {
-	return c.Raw(0x48|byte(r>>3), op, 0xc0|ext<<3|byte(r&7))
+	high, low := r.split()
+
+	return c.Raw(0x48|high, op, 0xc0|ext<<3|low)
 }
 
 // Add adds a sign-extended constant. It sets the flags.
@@ -109,7 +124,9 @@ func (c *Code) Dec(r Reg) *Code { return c.one(0xff, 1, r) }
 
 // memory appends an instruction with a register and the memory that base points to.
 func (c *Code) memory(width int, op []byte, r, base Reg) *Code {
-	rex := byte(0x40) | byte(r>>3)<<2 | byte(base>>3)
+	rHigh, rLow := r.split()
+	baseHigh, baseLow := base.split()
+	rex := 0x40 | rHigh<<2 | baseHigh
 
 	switch width {
 	case 2:
@@ -118,9 +135,9 @@ func (c *Code) memory(width int, op []byte, r, base Reg) *Code {
 		rex |= 8
 	}
 
-	c.Raw(rex).Raw(op...).Raw(0x40 | byte(r&7)<<3 | byte(base&7))
+	c.Raw(rex).Raw(op...).Raw(0x40 | rLow<<3 | baseLow)
 
-	if base&7 == RSP { // needs a SIB byte
+	if baseLow == byte(RSP) { // needs a SIB byte
 		c.Raw(0x24)
 	}
 

@@ -27,12 +27,23 @@ const (
 const (
 	aUpdate  = 0x80 // UIP: an update comes within 244 µs, or is under way; read-only
 	aDivider = 0x60 // DV2 and DV1: both set hold the divider in reset
+	aRate    = 0x0f // RS: the period of the periodic interrupt
 	aDefault = 0x26 // 32.768 kHz, 1024 Hz periodic rate: what a PC's firmware sets
 
-	bSet     = 0x80 // the time doesn't change under a guest that sets it
-	bBinary  = 0x04 // DM: binary rather than BCD
-	b24      = 0x02 // 24-hour rather than 12-hour mode
-	bDefault = b24
+	bSet        = 0x80 // the time doesn't change under a guest that sets it
+	bPeriodic   = cPeriodic
+	bAlarm      = cAlarm
+	bUpdate     = cUpdate // update ended
+	bInterrupts = bPeriodic | bAlarm | bUpdate
+	bBinary     = 0x04 // DM: binary rather than BCD
+	b24         = 0x02 // 24-hour rather than 12-hour mode
+	bDefault    = b24
+
+	// The flags of register C, which B's bits of the same place let onto the line.
+	cInterrupt = 0x80 // IRQF: one of them is up
+	cPeriodic  = 0x40
+	cAlarm     = 0x20
+	cUpdate    = 0x10
 
 	dValid = 0x80 // VRT: the battery is good
 
@@ -64,7 +75,9 @@ type clock struct {
 	offsetNano int64
 
 	a, b  byte
-	alarm [3]byte // seconds, minutes, hours: kept, no more
+	flags byte      // of register C, but for IRQF
+	alarm [3]byte   // seconds, minutes, hours
+	seen  time.Time // the guest's time up to which flags is right
 
 	// While SET or a divider in reset stops the updates, the bytes of the time are
 	// plain memory, which the guest may fill in any order.
@@ -77,7 +90,10 @@ type clock struct {
 }
 
 func newClock(now func() time.Time) clock {
-	return clock{now: now, a: aDefault, b: bDefault}
+	c := clock{now: now, a: aDefault, b: bDefault}
+	c.seen = c.guest()
+
+	return c
 }
 
 // guest is the guest's time.
@@ -86,11 +102,12 @@ func (c *clock) guest() time.Time {
 	return time.Unix(t.Unix()+c.offsetSec, int64(t.Nanosecond())+c.offsetNano).UTC()
 }
 
-// adjust makes it t for the guest.
+// adjust makes it t for the guest. What lies between isn't passed: no alarm goes off.
 func (c *clock) adjust(t time.Time) {
 	now := c.now()
 	c.offsetSec = t.Unix() - now.Unix()
 	c.offsetNano = int64(t.Nanosecond() - now.Nanosecond())
+	c.seen = t
 }
 
 // stopped says that the bytes of the time are memory.
@@ -99,13 +116,15 @@ func (c *clock) stopped() bool { return c.b&bSet != 0 || c.inReset() }
 func (c *clock) inReset() bool { return c.a&aDivider == aDivider }
 
 func (c *clock) get(i byte) byte {
+	c.advance()
+
 	switch {
 	case i == regA:
 		return c.a | c.updating()
 	case i == regB:
 		return c.b
 	case i == regC:
-		return 0 // no interrupts
+		return c.acknowledge()
 	case i == regD:
 		return dValid
 	case !isTime(i):
@@ -117,7 +136,21 @@ func (c *clock) get(i byte) byte {
 	return c.encode(c.guest(), i)
 }
 
+// acknowledge is a read of register C, which clears it.
+func (c *clock) acknowledge() byte {
+	v := c.flags
+	if c.pending() {
+		v |= cInterrupt
+	}
+
+	c.flags = 0
+
+	return v
+}
+
 func (c *clock) set(i, v byte) {
+	c.advance()
+
 	switch {
 	case i == regA:
 		c.control(v&^aUpdate, c.b)
@@ -145,6 +178,10 @@ func (c *clock) control(a, b byte) {
 	wasStopped, wasReset := c.stopped(), c.inReset()
 	if !wasStopped {
 		c.hold() // in the format of the old value
+	}
+
+	if b&bSet != 0 {
+		b &^= bUpdate // as on the chip [DS, "Register B", UIE]
 	}
 
 	c.a, c.b = a, b

@@ -2,13 +2,21 @@
 // 0x71: a Motorola MC146818 with the PC's century byte and the memory sizes that a PC's
 // firmware leaves there.
 //
-// [DS] below is the MC146818 data sheet (Motorola, 1984). The clock gives UTC. It makes
-// no interrupts: alarm, periodic and update-ended interrupts can be enabled, and the
-// alarm be set, but register C always reads 0 and the line is not claimed. So the
-// firmware tables must not name an interrupt for it; Linux then polls.
+// [DS] below is the MC146818 data sheet (Motorola, 1984). The clock gives UTC. Its alarm,
+// its periodic and its update-ended interrupt come on ISA line 8, which is up from the
+// first of them until the guest reads register C. The flags of register C are worked out
+// when somebody looks: a guest that enables no interrupt costs no timer, and one that
+// doesn't acknowledge costs none either. Two things differ from the chip, on purpose:
+//
+//   - Periodic interrupts above 1024 Hz are merged, 8 periods of the shortest into one, so
+//     that no guest keeps the host busier than that. PF in register C goes by the rate that
+//     was chosen.
+//   - An interrupt comes as late as the host's timer. What fell due several times
+//     meanwhile is one interrupt, as on the chip for a guest that doesn't acknowledge.
 package cmos
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 
@@ -17,10 +25,11 @@ import (
 	"github.com/vgraft/vgraft/patch"
 )
 
-// Everything that the guest can make run.
+// Everything that the guest, or the passing of time, can make run.
 var (
 	read  = patch.NewSlot("vmm/cmos.read", (*CMOS).read)
 	write = patch.NewSlot("vmm/cmos.write", (*CMOS).write)
+	tick  = patch.NewSlot("vmm/cmos.tick", (*CMOS).tick)
 )
 
 // The two ports, as offsets into the window.
@@ -33,12 +42,25 @@ const (
 )
 
 // CMOS is the clock and its RAM. Make it with New. Read and Write are called by vCPU
-// threads inside a section, any number at a time.
+// threads inside a section, any number at a time; Attach, Start and Stop by the machine,
+// once each and in this order.
 type CMOS struct {
-	mu    sync.Mutex // guards what follows, leaf but for the clock's source of time
+	// Set by Attach, constant after.
+	irq    device.IRQ
+	log    *slog.Logger
+	domain *patch.Domain
+
+	// changed wakes the goroutine: the next interrupt is another one. It holds one token,
+	// as looking once is enough for any number of changes.
+	changed chan struct{}
+	timer   *alarmClock // nil before Start
+
+	mu    sync.Mutex // guards what follows; leaf but for IRQ.Set and the clock's source of time
 	index byte
 	ram   [size]byte // the bytes that aren't the clock's
 	clock clock
+	up    bool  // the interrupt line
+	fault error // of the interrupt line, the first one
 }
 
 // New makes a clock and the RAM beside it, for a guest with that many bytes of memory.
@@ -50,14 +72,21 @@ func New(memory uint64, now func() time.Time) *CMOS {
 		now = time.Now
 	}
 
-	c := &CMOS{clock: newClock(now)}
+	c := &CMOS{clock: newClock(now), changed: make(chan struct{}, 1)}
 	c.describe(memory)
 
 	return c
 }
 
-// Attach claims the two ports.
+// Attach claims the two ports and the interrupt line.
 func (c *CMOS) Attach(p device.Platform) error {
+	irq, err := p.IRQ(layout.IRQRTC)
+	if err != nil {
+		return err
+	}
+
+	c.irq, c.log, c.domain = irq, p.Log(), p.Domain()
+
 	return p.PIO("cmos", layout.PortCMOS, windowSize, c)
 }
 
@@ -78,6 +107,8 @@ func (c *CMOS) read(_ patch.Section, off uint64, data []byte) {
 			data[i] = c.get(c.index)
 		}
 	}
+
+	c.update()
 }
 
 // A word written to port 0x70 is the index and the byte for it: the bus splits it.
@@ -92,6 +123,8 @@ func (c *CMOS) write(_ patch.Section, off uint64, data []byte) {
 			c.index = v & indexMask
 		case portData:
 			c.set(c.index, v)
+			c.update()
+			c.wake()
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // Command nest runs a command under a full, emulated KVM host whose files are
 // this machine's; see package nest.
 //
-//	nest [-c cpus] [-m MiB] [-t duration] [--] CMD ARG...
+//	nest [-c cpus] [-m MiB] [-t duration] [-count] [--] CMD ARG...
 //
 // Its exit code is the command's own; 125 says that nest itself failed. It
 // serves as go test's -exec program, which boots once for a whole package:
@@ -33,8 +33,9 @@ func run() int {
 	cpus := flag.Int("c", 2, "emulated `processors`")
 	memory := flag.Int("m", 4096, "memory in `MiB`")
 	timeout := flag.Duration("t", 30*time.Minute, "kill everything after this `duration`; 0 means never")
+	count := flag.Bool("count", false, "a clock that counts instructions, one a nanosecond")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: nest [-c cpus] [-m MiB] [-t duration] [--] CMD ARG...")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: nest [-c cpus] [-m MiB] [-t duration] [-count] [--] CMD ARG...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -49,7 +50,7 @@ func run() int {
 		ctx, cancel = context.WithTimeout(ctx, *timeout)
 		defer cancel()
 	}
-	cfg := nest.Config{CPUs: *cpus, MemoryMiB: *memory, Stdout: os.Stdout, Stderr: os.Stderr}
+	cfg := nest.Config{CPUs: *cpus, MemoryMiB: *memory, Count: *count, Stdout: os.Stdout, Stderr: os.Stderr}
 	if sameFile(os.Stdout, os.Stderr) {
 		cfg.Stderr = os.Stdout // keeps the order of what is written to both
 	}
