@@ -268,12 +268,7 @@ func (e *Engine) DryRun(ctx context.Context, op Op, p *Patch, on Target) (Report
 func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry bool) (r Report, err error) {
 	r = Report{Op: op, Mode: on.Mode, DryRun: dry}
 
-	start := time.Now()
-
-	tell := sync.OnceFunc(func() {
-		r.Took = time.Since(start)
-		e.tell(r, err)
-	})
+	tell := e.teller(time.Now(), &r, &err)
 
 	defer func(ctx context.Context) { // the caller's, which hasn't ended when ours has
 		tell()
@@ -326,11 +321,7 @@ func (e *Engine) transition(ctx context.Context, op Op, p *Patch, on Target, dry
 	defer unlock()
 	defer tell() // before others have their turn: events come in the order of the changes
 
-	if err := e.trust.permits(op, p); err != nil {
-		return r, err
-	}
-
-	if err := t.plan(ctx); err != nil {
+	if err := t.permitted(ctx); err != nil {
 		return r, err
 	}
 

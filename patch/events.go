@@ -130,6 +130,14 @@ func (e *Engine) tell(r Report, err error) {
 	e.emit(ev)
 }
 
+// teller is a function that tells of a transition as it stands when it is called first.
+func (e *Engine) teller(start time.Time, r *Report, err *error) func() {
+	return sync.OnceFunc(func() {
+		r.Took = time.Since(start)
+		e.tell(*r, *err)
+	})
+}
+
 // tellOf is tell for what has no report of its own: it is deferred where the patch is
 // loaded or unloaded.
 func (e *Engine) tellOf(op Op, p *Patch, start time.Time, err error) {

@@ -148,7 +148,7 @@ func TestEvents_order(t *testing.T) {
 
 	for range 4 {
 		wg.Go(func() {
-			for range flips(300) {
+			for range flips(20000) {
 				_, _ = e.Apply(t.Context(), p, on)
 				_, _ = e.Revert(t.Context(), p, on)
 

@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"context"
 	"crypto/ed25519"
 	"fmt"
 	"strings"
@@ -128,4 +129,14 @@ func (t *trust) permits(op Op, p *Patch) error {
 	}
 
 	return nil
+}
+
+// permitted is plan for patches that may come: what a patch expects is asked by code that
+// may be its own, and gone.
+func (t *transit) permitted(ctx context.Context) error {
+	if err := t.trust.permits(t.op, t.patch); err != nil {
+		return err
+	}
+
+	return t.plan(ctx)
 }

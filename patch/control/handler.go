@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/vgraft/vgraft/patch"
@@ -88,9 +89,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		slots = h.streams
 	}
 
+	free := sync.OnceFunc(func() { <-slots })
+
 	select {
 	case slots <- struct{}{}:
-		defer func() { <-slots }()
+		defer free()
 	default:
 		h.answer(w, nil, fmt.Errorf("%w: %d are under way", ErrLimit, cap(slots)))
 		return
@@ -104,6 +107,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.body = &transfer{r: r.Body, done: func() { _ = rc.SetReadDeadline(time.Time{}) }}
 
 	v, err := rt.do(h, r.Context(), c)
+
+	free() // who has the answer may ask again
 	h.answer(w, v, err)
 }
 
