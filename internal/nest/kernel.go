@@ -50,7 +50,8 @@ const recheckAfter = 24 * time.Hour
 // puts it there first when it is missing: downloaded and unpacked with apt and
 // dpkg, never installed. The cache is vgraft/kernels in the user's cache
 // directory; any number of processes may share it. When the archive cannot be
-// reached, a cached kernel of any age is good.
+// reached, a cached kernel of any age is good. In the rig, which has no network,
+// it must be there: see [FetchKernels].
 func Kernel(ctx context.Context, f Flavour) (KernelFiles, error) {
 	meta, err := f.metaPackage()
 	if err != nil {
@@ -61,7 +62,21 @@ func Kernel(ctx context.Context, f Flavour) (KernelFiles, error) {
 		return KernelFiles{}, fmt.Errorf("nest: kernel cache: %w", err)
 	}
 	c := kernelCache{dir: filepath.Join(base, "vgraft", "kernels", string(f)), meta: meta, source: apt{}}
+	if os.Getenv(NestedEnv) != "" {
+		return c.cached()
+	}
 	return c.get(ctx)
+}
+
+// FetchKernels has every flavour's kernel in the cache, and as an ELF file too, for a
+// command that is to find them in the rig.
+func FetchKernels(ctx context.Context) error {
+	for _, f := range []Flavour{Generic, Cloud} {
+		if _, err := Vmlinux(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // packageSource is where kernel packages come from; tests have their own.
@@ -83,6 +98,15 @@ type packageSource interface {
 type kernelCache struct {
 	dir, meta string
 	source    packageSource
+}
+
+// cached is the newest kernel in the cache, of any age.
+func (c kernelCache) cached() (KernelFiles, error) {
+	k, _, err := c.current()
+	if err != nil {
+		return k, fmt.Errorf("nest: kernel %s: in the rig there is only what was fetched before: %w", c.meta, err)
+	}
+	return k, nil
 }
 
 func (c kernelCache) get(ctx context.Context) (KernelFiles, error) {

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -261,4 +262,13 @@ func TestTail(t *testing.T) {
 	require.NotContains(t, got, "warning")
 	require.LessOrEqual(t, len(got), 2*tailBytes)
 	require.Contains(t, got, "line 99998\nline 99999\n")
+}
+
+// In the rig nobody asks an archive that can't be reached.
+func TestKernel_inTheRig(t *testing.T) {
+	t.Setenv(NestedEnv, "1")
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	_, err := Kernel(t.Context(), Cloud)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "fetched before")
 }

@@ -44,6 +44,9 @@ func inRig(t testing.TB, why string) {
 		}
 	}
 	defer cancel()
+	if err := nest.FetchKernels(ctx); err != nil {
+		t.Fatal(err) // the rig has no network
+	}
 	t.Logf("in the nested rig, because %s", why)
 	code, said, err := rerun(ctx, t, append([]string{exe}, testArgs(name, timeout)...))
 	for try := 1; errors.Is(err, errStalled) && try < rigTries; try++ {
@@ -90,7 +93,8 @@ func rerun(ctx context.Context, t testing.TB, argv []string) (code int, said []b
 	})
 	out := io.MultiWriter(&b, t.Output(), alive) // one writer for both streams: written by one goroutine
 	code, err = nest.Run(ctx, nest.Config{Stdout: out, Stderr: out}, argv...)
-	if rig := (*nest.RigError)(nil); errors.As(err, &rig) && errors.Is(context.Cause(ctx), errSilent) && stalled(rig.Console) {
+	if rig := (*nest.RigError)(nil); errors.As(err, &rig) && errors.Is(context.Cause(ctx), errSilent) &&
+		(stalled(rig.Console) || nest.EmulatorMayHang(context.WithoutCancel(ctx))) {
 		err = fmt.Errorf("%w: %w", errStalled, err)
 	}
 	return code, b.Bytes(), err
