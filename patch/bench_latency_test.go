@@ -97,16 +97,20 @@ func benchmarkLatency(b *testing.B, transitions bool, mode patch.Mode) {
 				op = e.Revert
 			}
 		} else {
-			for start := time.Now(); time.Since(start) < 2*handler; {
+			for i := range workers { // as a transition does
+				for until := workers[i].rounds.Load() + 1; workers[i].rounds.Load() < until; {
+					runtime.Gosched()
+				}
 			}
 		}
 
 		during.Store(false)
 
-		// An Enter that has begun meanwhile may still be under way.
+		// An Enter that has begun meanwhile may still be under way. Not asked for again and
+		// again: there are no more processors than workers.
 		for i := range workers {
 			for until := workers[i].rounds.Load() + 1; workers[i].rounds.Load() < until; {
-				runtime.Gosched()
+				time.Sleep(200 * time.Microsecond)
 			}
 		}
 

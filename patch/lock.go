@@ -58,14 +58,14 @@ func (g *gate) open() {
 	close(g.opened)
 }
 
-// gateSpins is how often a worker looks at the gate before it sleeps. What it waits for
-// is the end of the sections under way, which takes as long as the longest handler: often
-// less than going to sleep and waking up.
-const gateSpins = 20
+// spins is how often somebody who waits for the end of a section yields before he sleeps.
+// A section takes as long as a handler: often less than going to sleep and waking up, which
+// the scheduler may take a millisecond for. It is some 100 µs where nobody else runs.
+const spins = 1000
 
 // pass waits until the gate is open.
 func (g *gate) pass() {
-	for range gateSpins {
+	for range spins {
 		if g.isOpen.Load() {
 			return
 		}

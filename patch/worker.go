@@ -151,7 +151,7 @@ func (w *Worker) passed(seen uint64, done <-chan struct{}) bool {
 		return true
 	}
 
-	// A section lasts microseconds: look again soon, and less and less often.
+	// Often at first, and then less and less often: see spins.
 	for looks, nap := 0, 10*time.Microsecond; w.boundaries.Load() == seen; looks++ {
 		select {
 		case <-done:
@@ -159,7 +159,7 @@ func (w *Worker) passed(seen uint64, done <-chan struct{}) bool {
 		default:
 		}
 
-		if looks < 100 {
+		if looks < spins {
 			runtime.Gosched()
 			continue
 		}
