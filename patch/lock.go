@@ -47,11 +47,15 @@ func (l *lock) release() { <-l.ch }
 // gate holds workers back while a transition in Barrier mode runs. It is closed when
 // made, and opened once.
 type gate struct {
-	isOpen atomic.Bool
-	opened chan struct{}
+	isOpen  atomic.Bool
+	opened  chan struct{}
+	waiting atomic.Int64
+	eager   int64 // how many may look that often: more would keep each other from it
 }
 
-func newGate() *gate { return &gate{opened: make(chan struct{})} }
+func newGate() *gate {
+	return &gate{opened: make(chan struct{}), eager: int64(runtime.GOMAXPROCS(0))}
+}
 
 func (g *gate) open() {
 	g.isOpen.Store(true)
@@ -63,9 +67,17 @@ func (g *gate) open() {
 // the scheduler may take a millisecond for. It is some 100 µs where nobody else runs.
 const spins = 1000
 
+// fewSpins is the same where more wait than there are processors.
+const fewSpins = 20
+
 // pass waits until the gate is open.
 func (g *gate) pass() {
-	for range spins {
+	looks := spins
+	if g.waiting.Add(1) > g.eager {
+		looks = fewSpins
+	}
+
+	for range looks {
 		if g.isOpen.Load() {
 			return
 		}
