@@ -221,6 +221,9 @@ func (e *Engine) Replace(ctx context.Context, p *Patch, on Target) (Report, erro
 }
 
 func (e *Engine) bring(ctx context.Context, op Op, p *Patch, on Target) (Report, error) {
+	ctx, cancel := e.bounded(ctx) // for loading it too
+	defer cancel()
+
 	fresh, loaded, err := e.load(ctx, op, p)
 	if err == nil {
 		if err = p.life.begin(); err != nil {

@@ -314,8 +314,8 @@ func TestEngine_logs(t *testing.T) {
 	_, err = e.Revert(t.Context(), p, patch.On(d))
 	require.NoError(t, err)
 
-	require.Equal(t, []string{"apply", "apply failed", "revert"}, log.messages)
-	require.Equal(t, []slog.Level{slog.LevelInfo, slog.LevelError, slog.LevelInfo}, log.levels)
+	require.Equal(t, []string{"upload", "apply", "apply failed", "revert"}, log.messages)
+	require.Equal(t, []slog.Level{slog.LevelInfo, slog.LevelInfo, slog.LevelError, slog.LevelInfo}, log.levels)
 	require.NoError(t, log.ctxErr, "the caller's context, not the transition's own")
 }
 

@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -140,11 +141,12 @@ func (e *Engine) teller(start time.Time, r *Report, err *error) func() {
 
 // tellOf is tell for what has no report of its own: it is deferred where the patch is
 // loaded or unloaded.
-func (e *Engine) tellOf(op Op, p *Patch, start time.Time, err error) {
+func (e *Engine) tellOf(ctx context.Context, op Op, p *Patch, start time.Time, err error) {
 	r := Report{Op: op, Took: time.Since(start)}
 	if p.made() {
 		r.Patch, r.ID, r.Mapped = p.Name(), p.ID(), p.Mapped()
 	}
 
 	e.tell(r, err)
+	e.record(ctx, r, err)
 }

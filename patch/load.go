@@ -26,13 +26,13 @@ func (e *Engine) Load(ctx context.Context, p *Patch) error {
 // else loads or unloads it: nobody takes a patch for loaded that its Load hook may yet
 // refuse.
 func (e *Engine) load(ctx context.Context, op Op, p *Patch) (fresh bool, done func(), err error) {
-	defer func(start time.Time) {
+	defer func(ctx context.Context, start time.Time) { // the caller's
 		if err != nil {
-			e.tellOf(op, p, start, err)
+			e.tellOf(ctx, op, p, start, err)
 		} else if fresh {
-			e.tellOf(OpUpload, p, start, nil)
+			e.tellOf(ctx, OpUpload, p, start, nil)
 		}
-	}(time.Now())
+	}(ctx, time.Now())
 
 	if !p.made() {
 		return false, nil, fmt.Errorf("patch: %s: %w: one that New didn't make", op, ErrInvalid)
@@ -110,7 +110,7 @@ func (e *Engine) forget(p *Patch) {
 // a transition; and a *TimeoutError where such a section doesn't end in time. Then it stays
 // loaded. After a *HookError it is gone: the hook has no say.
 func (e *Engine) Unload(ctx context.Context, p *Patch) (err error) {
-	defer func(start time.Time) { e.tellOf(OpUnload, p, start, err) }(time.Now())
+	defer func(ctx context.Context, start time.Time) { e.tellOf(ctx, OpUnload, p, start, err) }(ctx, time.Now())
 
 	ctx, cancel := e.bounded(ctx)
 	defer cancel()
@@ -179,7 +179,7 @@ func (e *Engine) unloadNow(ctx context.Context, p *Patch) {
 
 	start := time.Now()
 	if err := e.unload(ctx, p, now); err == nil {
-		e.tellOf(OpUnload, p, start, nil)
+		e.tellOf(ctx, OpUnload, p, start, nil)
 	}
 }
 
