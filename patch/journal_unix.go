@@ -30,14 +30,14 @@ func lockJournal(name string) (io.Closer, error) {
 	err = raw.Control(func(fd uintptr) {
 		for {
 			lockErr = syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB)
-			if lockErr != syscall.EINTR {
+			if !errors.Is(lockErr, syscall.EINTR) {
 				return
 			}
 		}
 	})
 
 	switch {
-	case lockErr == syscall.EWOULDBLOCK:
+	case errors.Is(lockErr, syscall.EWOULDBLOCK):
 		lockErr = fmt.Errorf("%w: by another process, or another engine of this one", ErrJournalInUse)
 	case lockErr != nil:
 		lockErr = fmt.Errorf("lock %s: %w", name, lockErr)

@@ -102,7 +102,7 @@ func TestEngine_unloadWhileInUse(t *testing.T) {
 		p := specced(t, patch.Spec{Name: "p", Hooks: patch.Hooks{
 			Load:     func(context.Context) error { loads++; return nil },
 			PreApply: func(context.Context, *patch.Transition) error { return <-pre },
-			Unload:   func(context.Context) { <-unl },
+			Unload:   func(context.Context) { _ = <-unl },
 		}})
 
 		go func() {

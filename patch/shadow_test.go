@@ -127,7 +127,7 @@ func TestShadow_nilObject(t *testing.T) {
 	s := newCredits(t)
 	want := "patch: shadow variable " + s.ID() + ": attaching it to a nil object"
 
-	require.PanicsWithValue(t, want, func() { s.Attach(nil, credits{}) })
+	require.PanicsWithValue(t, want, func() { _, _ = s.Attach(nil, credits{}) })
 	require.PanicsWithValue(t, want, func() { s.GetOrAttach(nil, func() credits { return credits{} }) })
 
 	_, ok := s.Get(nil)
@@ -392,7 +392,7 @@ func TestShadow_getDoesNotAllocate(t *testing.T) {
 }
 
 // heavy is a value that one can watch being freed, since weak pointers can.
-type heavy struct{ data [1 << 10]byte }
+type heavy struct{ _ [1 << 10]byte }
 
 func TestShadow_freedWithItsObject(t *testing.T) {
 	s := patch.NewShadow[queue, heavy](uniqueName(t))

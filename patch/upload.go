@@ -89,7 +89,9 @@ func (e *Engine) Upload(ctx context.Context, r io.Reader) (*Patch, error) {
 
 	p, err := e.trust.open(ctx, r)
 	if err != nil {
-		e.tell(Report{Op: OpUpload, Took: time.Since(start)}, err)
+		r := Report{Op: OpUpload, Took: time.Since(start)}
+		e.tell(r, err)
+		e.record(ctx, r, err) // whoever tries is to be seen
 
 		return nil, err
 	}

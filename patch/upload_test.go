@@ -151,7 +151,7 @@ func TestUpload_refused(t *testing.T) {
 			require.ErrorAs(t, err, &file)
 			require.Equal(t, tc.signer, file.Signer)
 
-			if tc.want != patch.ErrInvalid {
+			if !errors.Is(tc.want, patch.ErrInvalid) {
 				require.Zero(t, l.loaded, "what isn't trusted is shown to no loader")
 			}
 		})

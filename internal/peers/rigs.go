@@ -95,7 +95,7 @@ func watch(ctx context.Context, all []*runner, rig func(context.Context, plan, i
 	}}
 
 	// Its writer is used by one goroutine, which has ended when it returns.
-	if err = rig(ctx, p, out); err != nil && context.Cause(ctx) == errSilent {
+	if err = rig(ctx, p, out); err != nil && errors.Is(context.Cause(ctx), errSilent) {
 		err = errors.Join(errSilent, err)
 	}
 

@@ -226,7 +226,7 @@ func TestTimeout(t *testing.T) {
 func TestGone(t *testing.T) {
 	for name, leave := range map[string]func(*rig, context.CancelFunc){
 		"caller": func(_ *rig, cancel context.CancelFunc) { cancel() },
-		"server": func(r *rig, _ context.CancelFunc) { go r.end() },
+		"server": func(r *rig, _ context.CancelFunc) { go func() { _ = r.end() }() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			testutil.NoLeaks(t)

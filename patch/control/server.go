@@ -103,7 +103,7 @@ func Serve(ctx context.Context, e *patch.Engine, l net.Listener, o Options) erro
 	select {
 	case <-ctx.Done():
 		err = l.Close()
-		<-ended
+		_ = <-ended
 	case err = <-ended: // nobody else closes it: it died
 	}
 
