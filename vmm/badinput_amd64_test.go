@@ -3,6 +3,7 @@ package vmm_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -315,4 +316,15 @@ func TestBadInput_kernel(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestBadInput_moreCPUsThanTheHost(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	limit, err := vmm.CheckOneTooMany()
+	require.Positive(t, limit)
+	require.ErrorIs(t, err, vmm.ErrConfig)
+	require.ErrorContains(t, err, fmt.Sprintf("%d CPUs, but this host allows %d", limit+1, limit))
 }
