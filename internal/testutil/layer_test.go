@@ -143,3 +143,14 @@ func TestStalled(t *testing.T) {
 		}
 	}
 }
+
+func TestPanicked(t *testing.T) {
+	for console, want := range map[string]bool{
+		"[    5.819549] Kernel panic - not syncing: corrupted stack end detected inside scheduler": true,
+		"Linux version 6.1\nnest: insmod /modules/x.ko failed":                                     false,
+	} {
+		if got := panicked(console); got != want {
+			t.Errorf("panicked(%q) = %v", console, got)
+		}
+	}
+}

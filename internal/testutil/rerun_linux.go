@@ -65,8 +65,8 @@ func inRig(t testing.TB, why string) {
 	}
 }
 
-// The emulated machine, or a guest in it, sometimes stops getting on: its kernel complains
-// of stalls, or, where the emulator is known to hang (see nest.EmulatorMayHang), nobody
+// The emulated machine, or a guest in it, sometimes stops getting on: its kernel panics, or
+// complains of stalls, or, where the emulator is known to hang (see nest.EmulatorMayHang), nobody
 // says a word for stallAfter. Then the test is begun anew in another rig. With other
 // emulators a test that merely says nothing hangs by itself and has failed; and what
 // hangs by itself does so in each rig.
@@ -93,8 +93,11 @@ func rerun(ctx context.Context, t testing.TB, argv []string) (code int, said []b
 	})
 	out := io.MultiWriter(&b, t.Output(), alive) // one writer for both streams: written by one goroutine
 	code, err = nest.Run(ctx, nest.Config{Stdout: out, Stderr: out}, argv...)
-	if rig := (*nest.RigError)(nil); errors.As(err, &rig) && errors.Is(context.Cause(ctx), errSilent) &&
-		(stalled(rig.Console) || nest.EmulatorMayHang(context.WithoutCancel(ctx))) {
+	rig := (*nest.RigError)(nil)
+	switch {
+	case !errors.As(err, &rig):
+	case panicked(rig.Console),
+		errors.Is(context.Cause(ctx), errSilent) && (stalled(rig.Console) || nest.EmulatorMayHang(context.WithoutCancel(ctx))):
 		err = fmt.Errorf("%w: %w", errStalled, err)
 	}
 	return code, b.Bytes(), err
@@ -107,6 +110,9 @@ func stalled(console string) bool {
 	return strings.Contains(console, "detected stalls") || strings.Contains(console, "kthread starved for") ||
 		strings.Contains(console, "self-detected stall") || strings.Contains(console, "soft lockup")
 }
+
+// panicked says whether the rig's own kernel gave up.
+func panicked(console string) bool { return strings.Contains(console, "Kernel panic - not syncing") }
 
 type writerFunc func(p []byte) (int, error)
 
