@@ -3,15 +3,22 @@ package payload
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"slices"
 )
 
 // The types of the PEM blocks that openssl genpkey and openssl pkey -pubout write.
 const (
 	publicBlock  = "PUBLIC KEY"
 	privateBlock = "PRIVATE KEY"
+)
+
+// What comes before the 32 bytes of a key in DER, which has one spelling only (RFC 8410,
+// sections 4 and 7). crypto/x509 reads them too, and brings package net into every monitor.
+var (
+	publicDER  = []byte("\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00")
+	privateDER = []byte("\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20")
 )
 
 // ReadPublicKeys reads a file of trusted keys: one or more PEM blocks, with any text
@@ -31,17 +38,12 @@ func ReadPublicKeys(file []byte) ([]ed25519.PublicKey, error) {
 			return nil, fmt.Errorf("PEM block %d: %w: a %q, not a %q", i+1, ErrKey, b.Type, publicBlock)
 		}
 
-		key, err := x509.ParsePKIXPublicKey(b.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("PEM block %d: %w: %w", i+1, ErrKey, err)
+		pub, ok := bytes.CutPrefix(b.Bytes, publicDER)
+		if !ok || len(pub) != ed25519.PublicKeySize {
+			return nil, fmt.Errorf("PEM block %d: %w: not an Ed25519 key", i+1, ErrKey)
 		}
 
-		pub, ok := key.(ed25519.PublicKey)
-		if !ok {
-			return nil, fmt.Errorf("PEM block %d: %w: a %T", i+1, ErrKey, key)
-		}
-
-		keys = append(keys, pub)
+		keys = append(keys, bytes.Clone(pub))
 	}
 
 	return keys, nil
@@ -63,17 +65,12 @@ func ReadPrivateKey(file []byte) (ed25519.PrivateKey, error) {
 		return nil, fmt.Errorf("PEM block: %w: a %q, not a %q", ErrKey, t, privateBlock)
 	}
 
-	key, err := x509.ParsePKCS8PrivateKey(blocks[0].Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("PEM block: %w: %w", ErrKey, err)
+	seed, ok := bytes.CutPrefix(blocks[0].Bytes, privateDER)
+	if !ok || len(seed) != ed25519.SeedSize {
+		return nil, fmt.Errorf("PEM block: %w: not an Ed25519 key", ErrKey)
 	}
 
-	priv, ok := key.(ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("PEM block: %w: a %T", ErrKey, key)
-	}
-
-	return priv, nil
+	return ed25519.NewKeyFromSeed(seed), nil
 }
 
 // PublicKeyPEM is the file that ReadPublicKeys reads.
@@ -82,12 +79,7 @@ func PublicKeyPEM(pub ed25519.PublicKey) ([]byte, error) {
 		return nil, fmt.Errorf("public key of %d bytes: %w", len(pub), ErrKey)
 	}
 
-	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return nil, fmt.Errorf("public key: %w", err)
-	}
-
-	return pem.EncodeToMemory(&pem.Block{Type: publicBlock, Bytes: der}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: publicBlock, Bytes: slices.Concat(publicDER, pub)}), nil
 }
 
 // PrivateKeyPEM is the file that ReadPrivateKey reads. It isn't encrypted.
@@ -96,12 +88,7 @@ func PrivateKeyPEM(key ed25519.PrivateKey) ([]byte, error) {
 		return nil, fmt.Errorf("private key of %d bytes: %w", len(key), ErrKey)
 	}
 
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("private key: %w", err)
-	}
-
-	return pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: der}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: slices.Concat(privateDER, key.Seed())}), nil
 }
 
 // readBlocks gives at least one block. pem.Decode passes over a block it can't read as if
