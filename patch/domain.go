@@ -117,10 +117,3 @@ func (d *Domain) NewWorker(name string) *Worker {
 
 	return w
 }
-
-func (d *Domain) snapshot() []*Worker {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-
-	return slices.Clone(d.workers)
-}

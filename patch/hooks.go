@@ -204,7 +204,7 @@ var errGoexit = fmt.Errorf("%w: it ended its goroutine", ErrHook)
 // pre runs the hooks that may call it off, and gives the parts whose post hooks are to
 // run whatever happens.
 func (t *transit) pre(ctx context.Context) (begun []part, err error) {
-	for _, p := range t.parts() {
+	for i, p := range t.parts() {
 		name, f := "pre-revert", p.patch.spec.Hooks.PreRevert
 		if p.comes {
 			name, f = "pre-apply", p.patch.spec.Hooks.PreApply
@@ -217,7 +217,7 @@ func (t *transit) pre(ctx context.Context) (begun []part, err error) {
 			}
 		}
 
-		begun = append(begun, p)
+		begun = t.parts()[:i+1]
 	}
 
 	return begun, nil

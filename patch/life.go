@@ -128,15 +128,17 @@ type sighting struct {
 	slot   int // that it was in, or was last in
 }
 
-// sight looks at every worker of the domain.
-func (d *Domain) sight() []sighting {
-	var out []sighting
+// sight looks at every worker of the domain, and adds what it sees.
+func (d *Domain) sight(to []sighting) []sighting {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 
-	for _, w := range d.snapshot() {
-		out = append(out, sighting{w, w.boundaries.Load(), w.lastSlot()})
+	to = slices.Grow(to, len(d.workers))
+	for _, w := range d.workers {
+		to = append(to, sighting{w, w.boundaries.Load(), w.lastSlot()})
 	}
 
-	return out
+	return to
 }
 
 // hold counts another engine, and says whether it is the first.

@@ -134,19 +134,23 @@ type transit struct {
 	patch   *Patch
 	target  Target
 	changes []*change
+	all     []part // see parts
 	report  *Report
 }
 
 // lock takes every domain of the target, always in the order in which the domains
 // were made, so that two transitions can't wait for each other.
 func (t *transit) lock(ctx context.Context) (unlock func(), _ error) {
-	order := slices.Clone(t.target.domains)
-	slices.SortFunc(order, func(a, b *Domain) int { return cmp.Compare(a.id, b.id) })
+	order := t.target.domains
+	if len(order) > 1 {
+		order = slices.Clone(order)
+		slices.SortFunc(order, func(a, b *Domain) int { return cmp.Compare(a.id, b.id) })
+	}
 
-	var held []*Domain
+	held := 0
 
 	unlock = func() {
-		for _, d := range held {
+		for _, d := range order[:held] {
 			d.transition.release()
 		}
 	}
@@ -165,7 +169,7 @@ func (t *transit) lock(ctx context.Context) (unlock func(), _ error) {
 			return nil, &TimeoutError{Op: t.op, Patch: t.patch.Name(), Domain: d.name, Err: ctx.Err()}
 		}
 
-		held = append(held, d)
+		held++
 	}
 
 	return unlock, nil
@@ -318,7 +322,7 @@ func (t *transit) undo(seen bool) {
 
 	for _, c := range t.changes {
 		if c.in != nil {
-			c.in.life.lingers(c.domain.sight())
+			c.in.life.lingers(c.domain.sight(nil))
 		}
 	}
 }
@@ -392,8 +396,10 @@ func (t *transit) settle(ctx context.Context, since time.Time) error {
 	var sightings []sighting
 
 	for _, c := range t.changes {
-		sightings = append(sightings, c.domain.sight()...)
+		sightings = c.domain.sight(sightings)
 	}
+
+	t.report.Workers = make([]WorkerReport, 0, len(sightings))
 
 	for _, s := range sightings {
 		w, ok := s.worker, true

@@ -13,20 +13,31 @@ type part struct {
 	comes  bool
 }
 
+// parts are all of them, in the order in which their hooks run. They are there once the
+// plan is.
 func (t *transit) parts() []part {
-	var out []part
+	if t.all != nil {
+		return t.all
+	}
+
+	n := 0
+	for _, c := range t.changes {
+		n += len(c.out) + 1
+	}
+
+	t.all = make([]part, 0, n)
 
 	for _, c := range t.changes {
 		for _, p := range c.out {
-			out = append(out, part{c, p, false})
+			t.all = append(t.all, part{c, p, false})
 		}
 
 		if c.in != nil {
-			out = append(out, part{c, c.in, true})
+			t.all = append(t.all, part{c, c.in, true})
 		}
 	}
 
-	return out
+	return t.all
 }
 
 func (t *transit) seen(p part, action bool) *Transition {
