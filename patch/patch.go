@@ -59,6 +59,10 @@ type Spec struct {
 	// Metadata is for people: an origin, an advisory, a revision.
 	Metadata map[string]string
 
+	// Provenance is what the patch was built from; left empty, it is the program's own,
+	// but for a file.
+	Provenance Provenance
+
 	// Mapped is how many bytes of code and data were mapped for the patch; 0 for one
 	// made of the program's own functions.
 	Mapped int
@@ -99,6 +103,11 @@ func (s Spec) New() (*Patch, error) {
 	s.Owned = slices.Clone(s.Owned)
 	s.States = slices.Clone(s.States)
 	s.Metadata = maps.Clone(s.Metadata)
+	s.Provenance.Flags = maps.Clone(s.Provenance.Flags)
+
+	if s.Provenance.empty() {
+		s.Provenance = ownProvenance()
+	}
 
 	if s.ID == "" {
 		s.ID = s.derivedID()

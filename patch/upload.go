@@ -151,6 +151,10 @@ func (t *trust) open(ctx context.Context, r io.Reader) (*Patch, error) {
 
 	p.file, p.life.unmap = f, release
 
+	if s.Provenance.empty() {
+		p.spec.Provenance = Provenance{} // a file that doesn't say isn't of this program
+	}
+
 	return p, nil
 }
 

@@ -56,6 +56,7 @@ type Patch struct {
 	Slots      []string          `json:"slots"`
 	Metadata   map[string]string `json:"metadata,omitempty"`
 	Mapped     int               `json:"mapped_bytes"`
+	Provenance patch.Provenance  `json:"provenance"`
 
 	// Of the file that it was uploaded as, where there is one.
 	SHA256 string      `json:"sha256,omitempty"`
@@ -67,7 +68,7 @@ func patchOf(s patch.Status) Patch {
 	p := Patch{
 		Name: s.Patch.Name(), ID: s.Patch.ID(), Depends: s.Patch.Depends(),
 		State: s.State, Domains: []string{}, Everywhere: s.Everywhere, Revoked: s.Revoked,
-		Slots: s.Patch.Slots(), Metadata: s.Patch.Metadata(), Mapped: s.Patch.Mapped(),
+		Slots: s.Patch.Slots(), Metadata: s.Patch.Metadata(), Mapped: s.Patch.Mapped(), Provenance: s.Patch.Provenance(),
 		SHA256: s.File.SHA256, Size: s.File.Size, Signer: s.File.Signer,
 	}
 

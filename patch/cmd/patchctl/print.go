@@ -80,6 +80,11 @@ func (t *tool) printPatch(p control.Patch) {
 		rows = append(rows, []string{"file", fmt.Sprintf("%d bytes, sha256 %s", p.Size, p.SHA256)}, []string{"signer", string(p.Signer)})
 	}
 
+	rows = append(rows, []string{"module", p.Provenance.Module}, []string{"revision", p.Provenance.Revision}, []string{"toolchain", p.Provenance.Toolchain})
+	for _, k := range slices.Sorted(maps.Keys(p.Provenance.Flags)) {
+		rows = append(rows, []string{"flag " + k, p.Provenance.Flags[k]})
+	}
+
 	for _, k := range slices.Sorted(maps.Keys(p.Metadata)) {
 		rows = append(rows, []string{k, p.Metadata[k]})
 	}
