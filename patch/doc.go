@@ -56,6 +56,6 @@
 // SCENARIOS.md, beside this file, compares with other live patchers, case by case.
 //
 // The package knows nothing of virtual machines: any daemon can use it. It takes no
-// signal, starts a goroutine only to run a hook, and keeps no state but what is declared,
+// signal, starts a goroutine only for what it is given to run, hooks and health, and keeps no state but what is declared,
 // slots and shadow variables, and the default domain.
 package patch

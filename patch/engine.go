@@ -152,6 +152,9 @@ func (e *Engine) catchUp(ctx context.Context, d *Domain) error {
 	stack := slices.Clone(e.everywhere)
 	e.mu.Unlock()
 
+	on := On(d)
+	on.partial = true // what the domain had by itself may be restored yet
+
 	var fresh []*Patch
 
 	for _, p := range stack {
@@ -159,9 +162,9 @@ func (e *Engine) catchUp(ctx context.Context, d *Domain) error {
 			continue
 		}
 
-		if _, err := e.transition(ctx, OpApply, p, On(d), false); err != nil {
+		if _, err := e.transition(ctx, OpApply, p, on, false); err != nil {
 			for _, q := range slices.Backward(fresh) {
-				_, undo := e.transition(context.WithoutCancel(ctx), OpRevert, q, On(d), false)
+				_, undo := e.transition(context.WithoutCancel(ctx), OpRevert, q, on, false)
 				err = errors.Join(err, undo)
 			}
 

@@ -7,7 +7,7 @@ import (
 )
 
 // lazy is a context with a deadline that sets a timer only when somebody waits for it. Most
-// transitions wait for nobody, and a timer would cost them more than all else.
+// transitions wait for nobody, and a timer would be a good part of what they cost.
 type lazy struct {
 	parent   context.Context
 	deadline time.Time

@@ -64,7 +64,7 @@ func (g *gate) open() {
 
 // spins is how often somebody who waits for the end of a section yields before he sleeps.
 // A section takes as long as a handler: often less than going to sleep and waking up, which
-// the scheduler may take a millisecond for. It is some 100 µs where nobody else runs.
+// the scheduler may take a millisecond for.
 const spins = 1000
 
 // fewSpins is the same where more wait than there are processors.

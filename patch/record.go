@@ -48,7 +48,7 @@ func (t *transit) journalEnd(done bool) error {
 		return nil
 	}
 
-	if done {
+	if done && !t.target.partial {
 		t.settleNames(t.report.Domains...)
 
 		if t.target.everywhere {
@@ -195,6 +195,8 @@ func (e *Engine) Restore(ctx context.Context, on Target) (reports []Report, err 
 		return nil
 	}
 
+	on.partial = true // a process that ends half way must find all of it again
+
 	if on.everywhere {
 		if err := add(before.Everywhere, on, func(p *Patch) bool { return slices.Contains(e.fleetStack(), p) }); err != nil {
 			return nil, err
@@ -226,6 +228,15 @@ func (e *Engine) Restore(ctx context.Context, on Target) (reports []Report, err 
 		}
 
 		done = append(done, s)
+	}
+
+	// What the journal says of them is now so, and needn't be written anew.
+	for _, d := range on.domains {
+		e.settleNames(d.name)
+	}
+
+	if on.everywhere {
+		e.settleNames(fleetName)
 	}
 
 	return reports, nil

@@ -365,3 +365,69 @@ func TestJournal_files(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, []RecordedPatch{{ID: p.ID(), Name: "fix", Digest: f.SHA256}}, r.Patches)
 }
+
+// A process that ends between two steps of its return to what was applied loses none of it:
+// the next one finds all.
+func TestRestore_endsHalfWay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	e, j := restart(t, path)
+	d := attached(t, e, "d")[0]
+	ps := []*Patch{recordedPatch(t, "fleet"), recordedPatch(t, "p"), recordedPatch(t, "q")}
+
+	for i, p := range ps {
+		on := On(d)
+		if i == 0 {
+			on = Everywhere()
+		}
+
+		_, err := e.Apply(t.Context(), p, on)
+		require.NoError(t, err)
+	}
+
+	require.NoError(t, j.Close())
+
+	stack := func() []ID {
+		b, err := readJournal(path)
+		require.NoError(t, err)
+
+		r, err := decodeJournal(b)
+		require.NoError(t, err)
+
+		old, _ := r.domain("d")
+
+		return old.Stack
+	}
+
+	want := []ID{ps[0].ID(), ps[1].ID(), ps[2].ID()}
+
+	e, _ = restart(t, path)
+	for _, p := range ps {
+		require.NoError(t, e.Load(t.Context(), p))
+	}
+
+	_, err := e.Restore(t.Context(), Everywhere())
+	require.NoError(t, err)
+
+	d = attached(t, e, "d")[0] // gets the first one
+	require.Len(t, d.Applied(), 1)
+	require.Equal(t, want, stack())
+
+	steps := 0
+	ctx := fault.With(t.Context(), func(step string) error {
+		if step == fault.Journal {
+			steps++
+			require.Equal(t, want, stack(), "before step %d", steps)
+		}
+
+		return nil
+	})
+
+	_, err = e.Restore(ctx, On(d))
+	require.NoError(t, err)
+	require.Equal(t, 2, steps)
+	require.Equal(t, want, stack())
+
+	_, err = e.Revert(t.Context(), ps[2], On(d))
+	require.NoError(t, err)
+	require.Equal(t, want[:2], stack(), "from then on it is as it is")
+}

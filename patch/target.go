@@ -29,6 +29,7 @@ func (m Mode) String() string {
 type Target struct {
 	domains    []*Domain
 	everywhere bool
+	partial    bool // of a domain's return to what it had: the journal keeps what it said
 
 	// Mode is PerSection unless set.
 	Mode Mode

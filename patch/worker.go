@@ -121,8 +121,8 @@ func (w *Worker) Close() {
 }
 
 // misuse is what a worker panics with: the boundaries that the method found tell the
-// reason. It is made into text only when needed, so that Enter and Leave stay small
-// enough to be inlined.
+// reason. It is made into text only when needed, so that Leave stays small enough to be
+// inlined, and Enter short.
 type misuse struct {
 	w      *Worker
 	method string
