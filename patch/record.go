@@ -172,12 +172,7 @@ func (e *Engine) Restore(ctx context.Context, on Target) (reports []Report, err 
 		return nil, &StateError{Op: OpRestore, Err: ErrOtherBuild, Detail: fmt.Sprintf("by %s, and this is %s", before.Host, here)}
 	}
 
-	type step struct {
-		patch *Patch
-		on    Target
-	}
-
-	var steps, done []step
+	var steps []step
 
 	add := func(stack []ID, on Target, applied func(*Patch) bool) error {
 		for _, id := range stack {
@@ -213,6 +208,32 @@ func (e *Engine) Restore(ctx context.Context, on Target) (reports []Report, err 
 		}
 	}
 
+	if reports, err = e.retrace(ctx, steps); err != nil {
+		return reports, err
+	}
+
+	// What the journal says of them is now so, and needn't be written anew.
+	for _, d := range on.domains {
+		e.settleNames(d.name)
+	}
+
+	if on.everywhere {
+		e.settleNames(fleetName)
+	}
+
+	return reports, nil
+}
+
+// step is one patch to apply again.
+type step struct {
+	patch *Patch
+	on    Target
+}
+
+// retrace takes all the steps, or takes back those that it took.
+func (e *Engine) retrace(ctx context.Context, steps []step) (reports []Report, err error) {
+	var done []step
+
 	for _, s := range steps {
 		r, err := e.transition(ctx, OpApply, s.patch, s.on, false)
 		reports = append(reports, r)
@@ -228,15 +249,6 @@ func (e *Engine) Restore(ctx context.Context, on Target) (reports []Report, err 
 		}
 
 		done = append(done, s)
-	}
-
-	// What the journal says of them is now so, and needn't be written anew.
-	for _, d := range on.domains {
-		e.settleNames(d.name)
-	}
-
-	if on.everywhere {
-		e.settleNames(fleetName)
 	}
 
 	return reports, nil
