@@ -34,6 +34,8 @@ func buildFlags(i *BuildInfo) []string {
 		switch {
 		case k == "-tags":
 			v = userTags(v, i.Settings["GOFIPS140"] != "")
+		case k == "-buildmode" && v == "exe":
+			continue // what the go command records for its default, which depends on the system
 		case !strings.HasPrefix(k, "-"), k == "-pgo", k == "-ldflags", k == "-compiler":
 			continue
 		}
