@@ -19,6 +19,7 @@ type Build struct {
 	Info    BuildInfo // what the ELF file says of itself
 
 	packages []string // what was given to the go command
+	flags    []string // more than the program records, that the next build of it needs too
 	ldflags  string   // -ldflags, which a program built with -trimpath doesn't record
 	profile  []byte   // of -pgo; nil without
 	builtins []byte   // builtinlist.go of the toolchain's cmd/internal/goobj; nil if it had none

@@ -34,6 +34,8 @@ func buildFlags(i *BuildInfo) []string {
 		switch {
 		case k == "-tags":
 			v = userTags(v, i.Settings["GOFIPS140"] != "")
+		case k == "-buildmode" && v == "exe":
+			continue // what the go command records for its default, which depends on the system
 		case !strings.HasPrefix(k, "-"), k == "-pgo", k == "-ldflags", k == "-compiler":
 			continue
 		}
@@ -88,27 +90,25 @@ func foreignFlags(goflags string) (string, error) {
 		return "", fmt.Errorf("GOFLAGS: %w", err)
 	}
 
-	var keep []string
+	return joinQuoted(slices.DeleteFunc(fields, func(f string) bool { return slices.Contains(ownFlags, flagName(f)) })), nil
+}
 
-	for _, f := range fields {
-		name, _, _ := strings.Cut(strings.TrimLeft(f, "-"), "=")
-		if slices.Contains(ownFlags, name) {
-			continue
-		}
+// joinQuoted is the reverse of splitQuoted.
+func joinQuoted(fields []string) string {
+	out := make([]string, len(fields))
 
-		if strings.ContainsFunc(f, unicode.IsSpace) || strings.ContainsAny(f, `'"`) {
+	for i, f := range fields {
+		if out[i] = f; strings.ContainsFunc(f, unicode.IsSpace) || strings.ContainsAny(f, `'"`) || f == "" {
 			q := "'"
 			if strings.Contains(f, q) {
 				q = `"`
 			}
 
-			f = q + f + q
+			out[i] = q + f + q
 		}
-
-		keep = append(keep, f)
 	}
 
-	return strings.Join(keep, " "), nil
+	return strings.Join(out, " ")
 }
 
 // splitQuoted splits at spaces. A field may be quoted as a whole, with no way to write the

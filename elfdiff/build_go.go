@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -31,9 +32,21 @@ func newGoCommand(ctx context.Context, i *BuildInfo, command, dir string, env []
 		env = os.Environ()
 	}
 
+	// PWD makes the go command call the directory what its caller calls it, which decides
+	// what an overlay has to name.
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+
 	g := &goCommand{command: cmp.Or(command, "go"), dir: dir}
 	toolchain := toolchainOf(i.GoVersion)
-	g.env = append(slices.Clone(env), "GOTOOLCHAIN="+toolchain)
+
+	g.env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		k, _, _ := strings.Cut(kv, "=")
+		return slices.Contains(ownVariables, k) && k != "GOFLAGS" && k != "GOENV"
+	})
+	g.env = append(g.env, "GOTOOLCHAIN="+toolchain, "PWD="+dir)
 
 	// Also what go env -w has set. It is passed on by the environment, so that GOENV can be
 	// off: that file could set variables that the program was built without.
@@ -49,7 +62,7 @@ func newGoCommand(ctx context.Context, i *BuildInfo, command, dir string, env []
 
 	set := buildVariables(i)
 	recorded := maps.Clone(set)
-	set["GOFLAGS"], set["GOENV"], set["GOTOOLCHAIN"] = flags, "off", toolchain
+	set["GOFLAGS"], set["GOENV"], set["GOTOOLCHAIN"], set["PWD"] = flags, "off", toolchain, dir
 
 	g.env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
 		k, _, _ := strings.Cut(kv, "=")

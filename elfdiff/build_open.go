@@ -84,6 +84,12 @@ func (b *Build) open(ctx context.Context, o OpenOptions) error {
 		return err
 	}
 
+	if err := checkFlags(o.Flags); err != nil {
+		return err
+	}
+
+	b.flags = lasting(o.Flags)
+
 	g, err := newGoCommand(ctx, &b.Info, o.GoCommand, o.Dir, o.Env)
 	if err != nil {
 		return err

@@ -51,6 +51,7 @@ type bundleIndex struct {
 	Profile  *int           `json:"profile,omitempty"`
 	Builtins *int           `json:"builtins,omitempty"`
 	Packages []string       `json:"packages"`
+	Flags    []string       `json:"flags,omitempty"`
 	LDFlags  string         `json:"ldflags,omitempty"`
 	Blobs    []bundleBlob   `json:"blobs"`
 }
@@ -73,7 +74,7 @@ type bundleBlob struct {
 // The program in it isn't stripped. One that is deployed may be: see SameProgram.
 func (b *Build) WriteBundle(w io.Writer) error {
 	var (
-		index    = bundleIndex{Packages: b.packages, LDFlags: b.ldflags, Objects: make([]bundleObject, 0, len(b.Objects))}
+		index    = bundleIndex{Packages: b.packages, Flags: b.flags, LDFlags: b.ldflags, Objects: make([]bundleObject, 0, len(b.Objects))}
 		contents [][]byte
 		known    = map[[sha256.Size]byte]int{}
 	)

@@ -76,7 +76,7 @@ func openBundle(r io.ReaderAt, size int64) (*Build, error) {
 		return nil, err
 	}
 
-	b := &Build{ELF: contents[index.ELF], packages: index.Packages}
+	b := &Build{ELF: contents[index.ELF], packages: index.Packages, flags: index.Flags}
 
 	if b.Info, err = readInfo(b.ELF); err != nil {
 		return nil, err
