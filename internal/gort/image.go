@@ -29,24 +29,22 @@ func (im *Image) Base() uint64 { return im.base }
 // Mapped is how many bytes are mapped for it.
 func (im *Image) Mapped() int { return int(im.size) }
 
-// Load maps a payload that was made for this program. Nothing of the program changes, and
-// Close takes it all back. The File is the Image's to keep.
+// Load maps a payload that was made for this program, and is linked against those below, one
+// for each of Meta.Depends. Nothing of the program changes, and Close takes it all back. The
+// File is the Image's to keep.
 //
 // The error is ErrAddress, ErrContent, ErrMissing, ErrNoRoom or ErrNotSupported, or one of
 // package payload.
-func (p *Process) Load(f *payload.File) (*Image, error) {
+func (p *Process) Load(f *payload.File, below ...*Image) (*Image, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
-	im := &Image{proc: p, file: f, users: 1, size: roundUp(f.Size(), uint64(os.Getpagesize()))}
+	im := &Image{proc: p, file: f, below: below, users: 1, size: roundUp(f.Size(), uint64(os.Getpagesize()))}
 
-	for _, id := range f.Meta.Depends {
-		b := p.find(id)
-		if b == nil {
+	for i, id := range f.Meta.Depends {
+		if i >= len(below) || below[i].file.ID != id || !slices.Contains(p.images, below[i]) {
 			return nil, fmt.Errorf("%w: %s", ErrMissing, id)
 		}
-
-		im.below = append(im.below, b)
 	}
 
 	if err := im.check(); err != nil {
@@ -185,7 +183,7 @@ func (im *Image) place() error {
 		}
 
 		if err := r.Apply(f.Arch, image, im.base, im.resolve(r.Ref)); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrAddress, err)
 		}
 	}
 
@@ -350,9 +348,9 @@ func (im *Image) Init() {
 	}
 }
 
-// Holds says whether a variable that the payload expects something of has these bytes, and
+// Has says whether a variable that the payload expects something of has these bytes, and
 // what it has. It is read as it is, with no lock.
-func (im *Image) Holds(e payload.ExpectBytes) (found []byte, ok bool) {
+func (im *Image) Has(e payload.ExpectBytes) (found []byte, ok bool) {
 	found = slices.Clone(bytesAt(im.resolve(e.Addr), uint64(len(e.Bytes))))
 
 	return found, slices.Equal(found, e.Bytes)

@@ -141,26 +141,6 @@ func (p *Process) Anchored(symbol string, addr uint64) bool {
 	return fn != nil && uint64(fn.Entry()) == addr+p.bias && fn.Name() == symbol
 }
 
-// Find gives the payload with the id that is loaded now.
-func (p *Process) Find(id string) (*Image, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-
-	im := p.find(id)
-
-	return im, im != nil
-}
-
-func (p *Process) find(id string) *Image {
-	for i := len(p.images) - 1; i >= 0; i-- {
-		if p.images[i].file.ID == id {
-			return p.images[i]
-		}
-	}
-
-	return nil
-}
-
 // Mapped counts the bytes mapped for payloads: for all, and of these for the ones that are
 // unloaded but stay, since the runtime knows them.
 func (p *Process) Mapped() (all, retired int) {

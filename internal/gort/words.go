@@ -121,6 +121,14 @@ type Written struct {
 // Count is how many words were written, those of the tables that the runtime made included.
 func (w *Written) Count() int { return len(w.back) }
 
+// CheckWords says whether the payload's words could be written now: an ErrContent if not.
+func (im *Image) CheckWords() error {
+	im.proc.mu.Lock()
+	defer im.proc.mu.Unlock()
+
+	return present(im.words(im.file.Meta.Words))
+}
+
 // WriteWords overwrites the payload's words, or none, where the error is ErrContent or what
 // the system says. In interface tables that the runtime built it does the same: it reads them
 // from method tables, and then no more. The image must be committed.
