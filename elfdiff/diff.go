@@ -180,6 +180,7 @@ func (a *analysis) run() {
 	a.checkTypes()
 	a.checkVariables()
 	a.checkInitialisers()
+	a.checkForeign()
 
 	a.findHooks()
 

@@ -475,7 +475,7 @@ func (b *builds) open(t *testing.T, side string, p *pair) *elfdiff.Build {
 		objects = append(objects, elfdiff.Object{Package: o.pkg, Archive: content.([]byte)})
 	}
 
-	build, err := elfdiff.Open(elf, objects)
+	build, err := elfdiff.NewBuild(elf, objects)
 	require.NoError(t, err)
 
 	return build
@@ -493,7 +493,7 @@ func checkPair(t *testing.T, p *pair, b *builds) {
 	}
 
 	report, err := elfdiff.Diff(t.Context(), b.open(t, base, p), b.open(t, fixed, p),
-		elfdiff.Options{ProcessWide: p.processWide, Name: p.name})
+		elfdiff.Options{ProcessWide: p.processWide})
 	require.NoError(t, err)
 
 	found := describe(report)

@@ -98,6 +98,11 @@ func (r *reach) close(s *program.Symbol) {
 		return
 	}
 
+	if isInit(s) {
+		r.open(RefuseInitialiser, s, "it ran when the program began, with the old version")
+		return
+	}
+
 	if strings.HasPrefix(s.Name, "_cgoexp_") {
 		r.open(RefuseCgo, s, "C code calls it")
 		return
@@ -116,8 +121,6 @@ func (r *reach) close(s *program.Symbol) {
 			r.closure(s, e)
 		case g.IsFuncValue():
 			r.value(s, g)
-		case strings.HasSuffix(g.Name, "..inittask"):
-			// It ran when the program began, and doesn't run again.
 		case g.IsItab():
 			r.word(RefuseInterfaceTable, payload.WordItab, s, e, "a method in "+g.Name)
 		case g.IsType():

@@ -61,7 +61,7 @@ func (a *analysis) unpruneType(b, f *program.Symbol) {
 
 	for _, now := range f.Methods() {
 		m, ok := was[now.Name]
-		if !ok || m.Ifn.Live || !now.Ifn.Live && !now.Tfn.Live {
+		if !ok || !now.Kept() || m.Kept() {
 			continue
 		}
 
@@ -74,9 +74,11 @@ func (a *analysis) unpruneType(b, f *program.Symbol) {
 
 		at := func(r *program.Reloc) uint64 { return b.Addr + uint64(r.Off) }
 
-		a.words[at(m.Type)] = word{kind: payload.WordMethod, name: b.Name, size: 4, new: now.Type.Sym, fixed: true}
+		for _, p := range [][2]*program.Reloc{{m.Type, now.Type}, {m.Ifn, now.Ifn}, {m.Tfn, now.Tfn}} {
+			if p[0].Live {
+				continue
+			}
 
-		for _, p := range [][2]*program.Reloc{{m.Ifn, now.Ifn}, {m.Tfn, now.Tfn}} {
 			a.touch(p[1].Sym, "method of "+typeName(f))
 			a.words[at(p[0])] = word{kind: payload.WordMethod, name: b.Name, size: 4, new: p[1].Sym, fixed: true}
 		}

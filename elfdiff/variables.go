@@ -32,6 +32,42 @@ func (a *analysis) checkVariables() {
 			a.refuse(RefuseVariableValue, s.Name, "", nil)
 		}
 	}
+
+	a.checkLinkerValues()
+}
+
+// checkLinkerValues refuses changes of strings that the linker sets, by -X: the objects
+// don't have them.
+func (a *analysis) checkLinkerValues() {
+	for _, s := range a.base.Symbols {
+		if !s.Linked || !s.IsVar() || len(s.Data) > 0 || s.Size != 16 || isRuntime(s.Package()) {
+			continue
+		}
+
+		f := a.inFixed(s)
+		if f == nil || !f.Linked {
+			continue
+		}
+
+		if was, now := a.base.ELF.String(s.Addr), a.fixed.ELF.String(f.Addr); was != now {
+			a.refuse(RefuseVariableValue, s.Name, fmt.Sprintf("the linker set it to %q, and sets it to %q", was, now), nil)
+		}
+	}
+}
+
+// checkForeign refuses changes of what C compilers made.
+func (a *analysis) checkForeign() {
+	for _, pkg := range slices.Sorted(keysOf(a.base.Foreign)) {
+		if a.fixed.Foreign[pkg] != a.base.Foreign[pkg] && !a.samePackage(pkg) {
+			a.refuse(RefuseCgo, pkg, "what the C compiler made of it changed", nil)
+		}
+	}
+
+	for _, pkg := range slices.Sorted(keysOf(a.fixed.Foreign)) {
+		if _, ok := a.base.Foreign[pkg]; !ok {
+			a.refuse(RefuseCgo, pkg, "it has C in it, and had none", nil)
+		}
+	}
 }
 
 func nameOrNone(s *program.Symbol) string {

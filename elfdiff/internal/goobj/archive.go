@@ -10,6 +10,8 @@ package goobj
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -72,8 +74,10 @@ func Members(archive []byte, f func(name string, content []byte) error) error {
 }
 
 // ReadArchive reads the objects of a package: one that the compiler wrote, and one for
-// each assembly file. What was compiled from C is listed as foreign.
-func ReadArchive(archive []byte) (objects []*Object, foreign []string, err error) {
+// each assembly file. Foreign is a hash of what was compiled from C, or empty.
+func ReadArchive(archive []byte) (objects []*Object, foreign string, err error) {
+	h := sha256.New()
+
 	err = Members(archive, func(name string, content []byte) error {
 		if name == exportData {
 			return nil
@@ -81,7 +85,10 @@ func ReadArchive(archive []byte) (objects []*Object, foreign []string, err error
 
 		start, ok := objectStart(content)
 		if !ok {
-			foreign = append(foreign, name)
+			foreign = name
+			_, _ = fmt.Fprintf(h, "%q %d\n", name, len(content)) // a hash takes everything
+			h.Write(content)
+
 			return nil
 		}
 
@@ -96,7 +103,11 @@ func ReadArchive(archive []byte) (objects []*Object, foreign []string, err error
 		return nil
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, "", err
+	}
+
+	if foreign != "" {
+		foreign = hex.EncodeToString(h.Sum(nil))
 	}
 
 	return objects, foreign, nil

@@ -247,6 +247,24 @@ func (m *Image) Bytes(addr, n uint64) []byte {
 	return s.data[addr-s.addr:][:n:n]
 }
 
+// maxString bounds the strings that String reads, in bytes.
+const maxString = 1 << 20
+
+// String reads the string variable at an address; empty is also that it can't be read.
+func (m *Image) String(addr uint64) string {
+	h := m.Bytes(addr, 16)
+	if h == nil {
+		return ""
+	}
+
+	n := binary.LittleEndian.Uint64(h[8:])
+	if n > maxString {
+		return ""
+	}
+
+	return string(m.Bytes(binary.LittleEndian.Uint64(h), n))
+}
+
 // section is the one that an address lies in; nil is none.
 func (m *Image) section(addr uint64) *section {
 	i := sort.Search(len(m.sections), func(i int) bool { return m.sections[i].addr > addr })

@@ -21,7 +21,9 @@ type Program struct {
 	ELF     *Image
 	Symbols []*Symbol // all that an object defines
 
-	Foreign []string // members of archives that no Go tool wrote: package and name
+	// Foreign are the packages with members in their archives that no Go tool wrote, and a
+	// hash of these.
+	Foreign map[string]string
 
 	objects  []*object
 	byPkg    map[string]*object
@@ -52,7 +54,7 @@ const mainPackage = "main"
 func New(image *Image, main string, pkgs []Package) (*Program, error) {
 	p := &Program{
 		ELF: image, byPkg: map[string]*object{}, named: map[Key]*Symbol{}, hashed: map[string]*Symbol{},
-		builtins: map[uint32]*Symbol{}, archives: map[string][]byte{},
+		builtins: map[uint32]*Symbol{}, archives: map[string][]byte{}, Foreign: map[string]string{},
 	}
 
 	for _, pkg := range pkgs {
@@ -63,8 +65,8 @@ func New(image *Image, main string, pkgs []Package) (*Program, error) {
 
 		p.archives[pkg.Path] = pkg.Archive
 
-		for _, f := range foreign {
-			p.Foreign = append(p.Foreign, pkg.Path+" "+f)
+		if foreign != "" {
+			p.Foreign[pkg.Path] = foreign
 		}
 
 		for _, o := range objs {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -227,12 +228,12 @@ func (l *linker) pruned(s *Symbol, r Reloc, t uint64) bool {
 // match finds the linked bytes of a symbol, taking that of its definitions which they are.
 func (l *linker) match(s *Symbol) []byte {
 	b := l.m.Bytes(s.Addr, uint64(len(s.Data)))
-	if b != nil && matches(l.m, s, b) {
+	if b != nil && matches(l.m, s, b) && (len(s.dups) == 0 || l.agrees(s, s.Addr, b)) {
 		return b
 	}
 
 	for _, d := range s.dups {
-		if c := l.m.Bytes(s.Addr, uint64(len(d.Data))); c != nil && matches(l.m, d, c) {
+		if c := l.m.Bytes(s.Addr, uint64(len(d.Data))); c != nil && matches(l.m, d, c) && l.agrees(d, s.Addr, c) {
 			s.adopt(d)
 			return c
 		}
@@ -244,6 +245,33 @@ func (l *linker) match(s *Symbol) []byte {
 	}
 
 	return nil
+}
+
+// agrees says whether the linked bytes can be this definition's, and not those of another
+// one that differs from it in what it calls alone.
+func (l *linker) agrees(d *Symbol, addr uint64, b []byte) bool {
+	for _, r := range d.Relocs() {
+		if r.Sym == nil || r.Marks() {
+			continue
+		}
+
+		t, ok := l.target(addr, b, r)
+		if !ok || l.dead[t] {
+			continue
+		}
+
+		if r.Sym.Linked && r.Sym.Addr != t {
+			return false
+		}
+
+		if at := l.m.At(t); r.Sym.IsText() && len(at) > 0 && !slices.ContainsFunc(at, func(e ELFSymbol) bool {
+			return strings.TrimSuffix(e.Name, ".abi0") == r.Sym.Name
+		}) {
+			return false
+		}
+	}
+
+	return true
 }
 
 // adopt makes the symbol what another definition of it is.

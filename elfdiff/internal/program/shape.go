@@ -209,6 +209,10 @@ type Method struct {
 	NameSymbol *Symbol
 }
 
+// Kept says whether the linked program can call the method through an interface or by
+// reflection: all parts of the entry are there. Each may be there for other reasons.
+func (m Method) Kept() bool { return m.Type.Live && m.Ifn.Live && m.Tfn.Live }
+
 // Methods lists the entries of the method table.
 func (s *Symbol) Methods() []Method {
 	var out []Method
