@@ -51,7 +51,16 @@ func (p *Process) Load(f *payload.File, below ...*Image) (*Image, error) {
 		return nil, err
 	}
 
-	base, err := p.reserve(im.size)
+	used, err := regions()
+	if err != nil {
+		return nil, err
+	}
+
+	if err := p.checkRuntime(&f.Meta, used); err != nil {
+		return nil, err
+	}
+
+	base, err := p.reserve(used, im.size)
 	if err != nil {
 		return nil, err
 	}

@@ -92,6 +92,7 @@ const (
 	itabFuncs   = 24
 	methodCount = 64 // in the type of an interface
 	tableSize   = 0
+	tableCount  = 8
 	tableFirst  = 16
 	maxTable    = 1 << 28 // entries: more than fit in any process
 )

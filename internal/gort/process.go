@@ -52,6 +52,10 @@ func Self() (*Process, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotSupported, err)
 	}
 
+	if err := probe(); err != nil {
+		return nil, err
+	}
+
 	p := &Process{}
 	if err := p.locate(f, auxv); err != nil {
 		return nil, fmt.Errorf("%w: where the program is: %w", ErrNotSupported, err)
@@ -240,12 +244,7 @@ func (p *Process) holes(used []region, size uint64) []uint64 {
 func roundUp(n, to uint64) uint64 { return (n + to - 1) / to * to }
 
 // reserve takes addresses for an image.
-func (p *Process) reserve(size uint64) (uint64, error) {
-	used, err := regions()
-	if err != nil {
-		return 0, err
-	}
-
+func (p *Process) reserve(used []region, size uint64) (uint64, error) {
 	for _, at := range p.holes(used, size) {
 		ok, err := reserveAt(at, size)
 		if err != nil {

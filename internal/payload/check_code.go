@@ -93,10 +93,14 @@ func (f *File) checkWords() error {
 			return err
 		}
 
-		for _, v := range append(slices.Clone(w.Old), w.New) {
-			if err := f.checkValue(v, w.Size); err != nil {
+		for _, v := range w.Old { // which is there before the image is
+			if err := f.checkValue(v, w.Size, RefHost, RefPatch); err != nil {
 				return err
 			}
+		}
+
+		if err := f.checkValue(w.New, w.Size, RefImage, RefHost, RefPatch); err != nil {
+			return err
 		}
 	}
 
@@ -119,13 +123,13 @@ func (f *File) checkWords() error {
 	return nil
 }
 
-func (f *File) checkValue(v Value, size int) error {
+func (f *File) checkValue(v Value, size int, kinds ...RefKind) error {
 	if v.Ref != (Ref{}) {
 		if v.Const != 0 {
 			return wrong("a value is both %#x and %q", v.Const, v.Ref.Name)
 		}
 
-		return f.checkRef(v.Ref, RefImage, RefHost, RefPatch)
+		return f.checkRef(v.Ref, kinds...)
 	}
 
 	if size == 4 && v.Const > 1<<32-1 {

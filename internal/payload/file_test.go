@@ -265,6 +265,7 @@ func TestMarshal_refuses(t *testing.T) {
 		"word not aligned":           func(f *File) { f.Meta.Words[0].At.Value++ },
 		"word of no kind":            func(f *File) { f.Meta.Words[0].Kind = "text" },
 		"word without old":           func(f *File) { f.Meta.Fixups[0].Old = nil },
+		"word held the payload":      func(f *File) { f.Meta.Words[0].Old[0].Ref = f.Meta.Words[0].New.Ref },
 		"value of 4 bytes":           func(f *File) { f.Meta.Words[0].New = Value{Const: 1 << 32} },
 		"value twice":                func(f *File) { f.Meta.Words[0].New.Const = 1 },
 		"value is an itab":           func(f *File) { f.Meta.Words[0].New.Ref = Ref{Kind: RefItab, Name: f.Meta.Itabs[0].Name} },

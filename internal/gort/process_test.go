@@ -1,0 +1,118 @@
+package gort
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"reflect"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func anchor() {}
+
+func self(t *testing.T) *Process {
+	t.Helper()
+
+	p, err := Self()
+	if runtime.GOOS != "linux" || !supportedArch() {
+		require.ErrorIs(t, err, ErrNotSupported)
+		t.Skip("not supported")
+	}
+
+	require.NoError(t, err)
+
+	return p
+}
+
+func TestSelf(t *testing.T) {
+	p := self(t)
+
+	fn := runtime.FuncForPC(reflect.ValueOf(anchor).Pointer())
+	at := uint64(fn.Entry()) - p.bias
+
+	require.True(t, p.Anchored(fn.Name(), at))
+	require.False(t, p.Anchored(fn.Name(), at+1))
+	require.False(t, p.Anchored("x", at))
+	require.False(t, p.Anchored(fn.Name(), 0))
+	require.False(t, p.Anchored(fn.Name(), 1<<63))
+	require.True(t, p.Holds(at, 1))
+	require.False(t, p.Holds(at, 1<<63))
+	require.False(t, p.Holds(1<<64-1, 8))
+}
+
+func TestLocate_refuses(t *testing.T) {
+	p := self(t)
+	require.Error(t, (&Process{}).locate(bytes.NewReader([]byte("text")), nil))
+
+	if !p.PIE() {
+		// What the kernel says of another program doesn't fit this one.
+		auxv := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, 3), 0x1234)
+
+		f, err := os.Open("/proc/self/exe")
+		require.NoError(t, err)
+		defer f.Close()
+
+		require.Error(t, (&Process{}).locate(f, auxv))
+		require.Error(t, (&Process{}).locate(f, auxv[:8]))
+	}
+}
+
+func TestParseRegions(t *testing.T) {
+	got, err := parseRegions("00400000-00401000 r-xp 00000000 08:01 1 /bin/x y\n7f0000000000-7f0000002000 rw-p 00000000 00:00 0\n")
+	require.NoError(t, err)
+	require.Equal(t, []region{{span{0x400000, 0x401000}, false, true}, {span{0x7f0000000000, 0x7f0000002000}, true, false}}, got)
+
+	for _, bad := range []string{"x", "1-2", "1-z r-xp", "\n", "1-2 r"} {
+		_, err := parseRegions(bad)
+		require.ErrorIs(t, err, ErrNotSupported, bad)
+	}
+}
+
+func TestHoles(t *testing.T) {
+	const low = 0x400000
+
+	r, g := reach(runtime.GOARCH), gap(runtime.GOARCH)
+	p := &Process{parts: []span{{low, low + 0x1000}, {low + 0x1000, low + 0x2800}}}
+	after := roundUp(low+0x2800+g, granule)
+	used := func(spans ...span) (out []region) {
+		for _, s := range spans {
+			out = append(out, region{span: s})
+		}
+
+		return out
+	}
+
+	require.Equal(t, []uint64{after}, p.holes(nil, 1))
+	require.Equal(t, []uint64{after}, p.holes(used(span{low, low + 0x2800}, span{1 << 46, 1 << 47}), 1))
+	require.Equal(t, []uint64{after + granule}, p.holes(used(span{after - 8192, after + 4096}), 1))
+	require.Equal(t, []uint64{after, after + 2*granule}, p.holes(used(span{after + granule, after + 2*granule}), granule))
+	require.Equal(t, []uint64{after + 2*granule}, p.holes(used(span{after + granule, after + 2*granule}), granule+1))
+	require.Empty(t, p.holes(used(span{after, low + r}), 1))
+	require.Empty(t, p.holes(used(span{after, 1 << 47}), 1))
+	require.Empty(t, p.holes(nil, r))
+	require.Len(t, p.holes(nil, low+r-after), 1)
+	require.Empty(t, p.holes(nil, low+r-after+1))
+}
+
+func TestReserve_noRoom(t *testing.T) {
+	self(t)
+
+	p := &Process{parts: []span{{0x400000, 0x400000 + reach(runtime.GOARCH)}}}
+	_, err := p.reserve(nil, 4096)
+	require.ErrorIs(t, err, ErrNoRoom)
+}
+
+func TestWritable(t *testing.T) {
+	used := []region{{span{0x1000, 0x2000}, true, false}, {span{0x2000, 0x3000}, true, false}, {span{0x3000, 0x4000}, false, true}, {span{0x5000, 0x6000}, true, false}}
+
+	for _, s := range []span{{0x1000, 0x1008}, {0x1000, 0x3000}, {0x1ff8, 0x2008}, {0x5ff8, 0x6000}} {
+		require.True(t, writable(used, s), "%x", s)
+	}
+
+	for _, s := range []span{{0, 8}, {0xff8, 0x1008}, {0x2ff8, 0x3008}, {0x3000, 0x3008}, {0x5ff8, 0x6008}, {0x6000, 0x6008}, {1<<64 - 8, 8}} {
+		require.False(t, writable(used, s), "%x", s)
+	}
+}
