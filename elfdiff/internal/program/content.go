@@ -35,7 +35,7 @@ func (s *Symbol) Anonymous() bool {
 		return false
 	}
 
-	return s.Kind.IsROData()
+	return s.Kind.IsROData() || s.IsTemp()
 }
 
 // Content of the symbol.

@@ -48,8 +48,8 @@ func (o *object) scope() string { return o.pkg + " " + o.Member }
 // mainPackage is how objects call the package of the program, whatever its import path.
 const mainPackage = "main"
 
-// New reads the packages of a program. The last package is the program's own.
-func New(image *Image, pkgs []Package) (*Program, error) {
+// New reads the packages of a program, of which main is the import path of its own.
+func New(image *Image, main string, pkgs []Package) (*Program, error) {
 	p := &Program{
 		ELF: image, byPkg: map[string]*object{}, named: map[Key]*Symbol{}, hashed: map[string]*Symbol{},
 		builtins: map[uint32]*Symbol{}, archives: map[string][]byte{},
@@ -81,11 +81,12 @@ func New(image *Image, pkgs []Package) (*Program, error) {
 		p.define(o)
 	}
 
-	if len(pkgs) > 0 {
-		if m := p.byPkg[pkgs[len(pkgs)-1].Path]; m != nil {
-			p.byPkg[mainPackage] = m
-		}
+	m := p.byPkg[main]
+	if m == nil {
+		return nil, fmt.Errorf("package %s, the program's own, isn't there", main)
 	}
+
+	p.byPkg[mainPackage] = m
 
 	for _, o := range p.objects {
 		if err := o.check(); err != nil {
@@ -111,10 +112,7 @@ func (p *Program) define(o *object) {
 
 		switch o.Group(i) {
 		case goobj.Hashed64, goobj.Hashed:
-			h := string(o.Hash(i))
-			if o.Group(i) == goobj.Hashed64 { // as the linker does: the size tells short ones apart
-				h = fmt.Sprintf("%s/%d", h, y.Size)
-			}
+			h := hashKey(o.Object, i, y.Size)
 
 			if s = p.hashed[h]; s == nil {
 				s = p.add(o, i, y)
@@ -139,7 +137,7 @@ func (p *Program) define(o *object) {
 			case s == nil:
 				s = p.add(o, i, y)
 				p.named[k] = s
-			case s.obj == nil:
+			case s.obj == nil, s.IsVar() && len(s.Data) == 0 && (len(y.Data) > 0 || uint64(y.Size) > s.Size): // the one that others pulled by linkname
 				p.fill(s, o, i, y)
 			case s.IsText() && y.Kind.IsText(), s.Kind.IsROData() && y.Flags&goobj.Dupok != 0:
 				d := p.add(o, i, y)
@@ -161,8 +159,11 @@ func (p *Program) add(o *object, i int, y goobj.Symbol) *Symbol {
 func (p *Program) fill(s *Symbol, o *object, i int, y goobj.Symbol) {
 	s.Name, s.ABI, s.Kind, s.Flags, s.Align = y.Name, y.ABI, y.Kind, y.Flags, y.Align
 	s.Data, s.Size = y.Data, max(uint64(y.Size), uint64(len(y.Data)))
+	if s.obj == nil {
+		p.Symbols = append(p.Symbols, s)
+	}
+
 	s.obj, s.index = o, i
-	p.Symbols = append(p.Symbols, s)
 }
 
 // check holds that every reference to another package leads to one of its symbols, so
@@ -245,4 +246,53 @@ func (p *Program) SamePackage(q *Program, pkg string) bool {
 	b, ok2 := q.archives[pkg]
 
 	return ok && ok2 && bytes.Equal(a, b)
+}
+
+// ByHash finds the symbol with the content of one that is known by its content, in this
+// or in another program; nil is none. It is for what refers to nothing: the hashes of all
+// else are of one build.
+func (p *Program) ByHash(s *Symbol) *Symbol {
+	if !s.Hashed || s.obj == nil || s.obj.NumRelocs(s.index) > 0 {
+		return nil
+	}
+
+	return p.hashed[hashKey(s.obj.Object, s.index, uint32(s.Size))]
+}
+
+// AdoptContent has the symbol be that of its definitions which has the content, if there
+// is one.
+func (s *Symbol) AdoptContent(c Content) bool {
+	for _, d := range s.dups {
+		if d.Content() == c {
+			s.adopt(d)
+			return true
+		}
+	}
+
+	return false
+}
+
+// hashKey is what the linker tells symbols by that are known by their content.
+func hashKey(o *goobj.Object, i int, size uint32) string {
+	h := string(o.Hash(i))
+	if o.Group(i) == goobj.Hashed64 { // the size tells short ones apart
+		h = fmt.Sprintf("%s/%d", h, size)
+	}
+
+	return h
+}
+
+// Prefix is what the names of a package's symbols begin with: its import path, as objects
+// spell it, or "main".
+func (p *Program) Prefix(pkg string) string {
+	if m := p.byPkg[mainPackage]; m != nil && m.pkg == pkg {
+		return mainPackage
+	}
+
+	dir, last := "", pkg
+	if i := strings.LastIndex(pkg, "/"); i >= 0 {
+		dir, last = pkg[:i+1], pkg[i+1:]
+	}
+
+	return dir + strings.ReplaceAll(last, ".", "%2e")
 }

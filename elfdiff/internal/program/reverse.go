@@ -106,7 +106,7 @@ func (l *linker) nameBuiltins() {
 				}
 
 				b := l.m.Bytes(e.Addr, uint64(len(y.Data)))
-				if t, ok := l.target(e.Addr, b, Reloc{r, nil}); ok {
+				if t, ok := l.target(e.Addr, b, Reloc{Reloc: r}); ok {
 					for _, at := range l.m.At(t) {
 						names[r.Ref.Index] = at.Name
 					}
@@ -191,7 +191,7 @@ func (l *linker) visit(s *Symbol) {
 		return
 	}
 
-	for _, r := range s.Relocs() {
+	for i, r := range s.Relocs() {
 		if r.Sym == nil || r.Marks() {
 			continue
 		}
@@ -207,6 +207,7 @@ func (l *linker) visit(s *Symbol) {
 		}
 
 		l.proof.Relocs++
+		s.relocs[i].Live = true
 		l.found(r.Sym, t)
 	}
 }
@@ -248,7 +249,7 @@ func (l *linker) match(s *Symbol) []byte {
 // adopt makes the symbol what another definition of it is.
 func (s *Symbol) adopt(d *Symbol) {
 	was := *s
-	was.dups, was.Linked, was.Addr = nil, false, 0
+	was.dups, was.Linked, was.Addr = nil, false, 0 // where it is and that it is stays with the symbol
 
 	for i := range s.dups {
 		if s.dups[i] == d {
@@ -320,3 +321,6 @@ func (l *linker) cover() {
 func linkerMade(n string) bool {
 	return n == "runtime.text" || n == "runtime.etext" || n == "go:buildid" || strings.HasPrefix(n, "go:") || strings.Contains(n, "-tramp") || strings.Contains(n, "+0-tramp")
 }
+
+// Proof is what Link found.
+func (p *Program) Proof() Proof { return p.proof }

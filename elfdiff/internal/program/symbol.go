@@ -36,7 +36,8 @@ type Symbol struct {
 // Reloc is a field of a symbol that refers to another one, or marks something.
 type Reloc struct {
 	goobj.Reloc
-	Sym *Symbol // nil is none
+	Sym  *Symbol // nil is none
+	Live bool    // the linked program has it: known after Link, of linked symbols
 }
 
 // aux is what belongs to a symbol.
@@ -90,6 +91,10 @@ func (s *Symbol) IsDict() bool { return strings.Contains(s.Name, "..dict.") }
 // IsFuncValue is true of the word that a function value without captured variables
 // points to.
 func (s *Symbol) IsFuncValue() bool { return strings.HasSuffix(s.Name, "·f") && !s.IsText() }
+
+// IsTemp is true of variables that the compiler made for the initial value of another
+// one. It numbers them, so that their names mean nothing.
+func (s *Symbol) IsTemp() bool { return s.IsVar() && strings.Contains(s.Name, "..stmp_") }
 
 // IsAssembly is true of what the assembler wrote.
 func (s *Symbol) IsAssembly() bool { return s.obj != nil && s.obj.Assembly }
@@ -167,7 +172,7 @@ func (s *Symbol) load() {
 
 	for j := range s.relocs {
 		r := o.Reloc(s.index, j)
-		s.relocs[j] = Reloc{r, o.resolve(r.Ref)}
+		s.relocs[j] = Reloc{Reloc: r, Sym: o.resolve(r.Ref)}
 		sorted = sorted && (j == 0 || s.relocs[j-1].Off <= r.Off)
 	}
 
