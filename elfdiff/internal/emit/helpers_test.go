@@ -84,7 +84,7 @@ func (c config) build(t *testing.T, files map[string]string) (p *program.Program
 	m, err := program.OpenImage(b)
 	require.NoError(t, err)
 
-	p, err = program.New(m, pkgs)
+	p, err = program.New(m, "example.com/pair", pkgs)
 	require.NoError(t, err)
 
 	_, err = p.Link()
