@@ -49,6 +49,10 @@ func (c config) version(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
+// programDir is where the programs would be if they were there: the go command is told
+// that they are.
+const programDir = "testdata/program"
+
 // build builds a program from files, and links it in reverse.
 func (c config) build(t *testing.T, files map[string]string) (p *program.Program, exe string) {
 	t.Helper()
@@ -56,16 +60,31 @@ func (c config) build(t *testing.T, files map[string]string) (p *program.Program
 	dir := t.TempDir()
 	exe = filepath.Join(dir, "program")
 
-	files["go.mod"] = "module example.com/pair\n\ngo 1.26\n"
+	here, err := os.Getwd()
+	require.NoError(t, err)
+
+	replace := map[string]string{}
+
 	for name, text := range files {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+		file := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+
+		replace[filepath.Join(here, programDir, name)] = file
 	}
 
-	out, err := c.command(dir, append(append([]string{"build", "-o", exe}, c.flags...), ".")...).CombinedOutput()
+	b, err := json.Marshal(map[string]any{"Replace": replace})
+	require.NoError(t, err)
+
+	overlay := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(overlay, b, 0o600))
+
+	flags := append([]string{"-overlay", overlay}, c.flags...)
+
+	out, err := c.command(here, append(append([]string{"build", "-o", exe}, flags...), "./"+programDir)...).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	args := append([]string{"list", "-export", "-deps", "-f", "{{if .Export}}{{.ImportPath}} {{.Export}}{{end}}"}, c.flags...)
-	out, err = c.command(dir, append(args, ".")...).Output()
+	args := append([]string{"list", "-export", "-deps", "-f", "{{if .Export}}{{.ImportPath}} {{.Export}}{{end}}"}, flags...)
+	out, err = c.command(here, append(args, "./"+programDir)...).Output()
 	require.NoError(t, err)
 
 	var pkgs []program.Package
@@ -78,13 +97,13 @@ func (c config) build(t *testing.T, files map[string]string) (p *program.Program
 		pkgs = append(pkgs, program.Package{Path: path, Archive: b})
 	}
 
-	b, err := os.ReadFile(exe)
+	b, err = os.ReadFile(exe)
 	require.NoError(t, err)
 
 	m, err := program.OpenImage(b)
 	require.NoError(t, err)
 
-	p, err = program.New(m, "example.com/pair", pkgs)
+	p, err = program.New(m, "github.com/vgraft/vgraft/elfdiff/internal/emit/"+programDir, pkgs)
 	require.NoError(t, err)
 
 	_, err = p.Link()
@@ -106,15 +125,8 @@ func text(t *testing.T, name string) string {
 func (c config) pair(t *testing.T, base, fixed string) (b, f *program.Program, exe, fixedExe string) {
 	t.Helper()
 
-	arch := c.arch
-	if arch == "" {
-		arch = "amd64"
-	}
-
 	files := func(what string) map[string]string {
-		return map[string]string{
-			"main.go": text(t, "main"), "load.go": text(t, "load"), "apply_" + arch + ".go": text(t, "apply_"+arch), "what.go": what,
-		}
+		return map[string]string{"main.go": text(t, "main"), "load.go": text(t, "load"), "what.go": what}
 	}
 
 	b, exe = c.build(t, files(base))
@@ -301,22 +313,15 @@ func (c *closure) plan(t *testing.T, fixed *program.Program, version string, roo
 	return p
 }
 
-// dump writes a payload in the form that the test's loader reads.
-func dump(t *testing.T, f *payload.File) string {
+// write writes a payload to a file, and gives its name and size.
+func write(t *testing.T, f *payload.File) (file string, size int) {
 	t.Helper()
 
-	image := make([]byte, f.Size())
-	for _, s := range []payload.Segment{f.Text, f.Rodata, f.Data} {
-		copy(image[s.Addr:], s.Bytes)
-	}
-
-	b, err := json.Marshal(map[string]any{
-		"Image": image, "Size": f.Size(), "Text": f.Text.End(), "Rodata": f.Rodata.Addr, "Data": f.Data.Addr, "Relocs": f.Relocs, "Meta": f.Meta,
-	})
+	b, err := f.Marshal()
 	require.NoError(t, err)
 
-	file := filepath.Join(t.TempDir(), "payload.json")
+	file = filepath.Join(t.TempDir(), "payload.elf")
 	require.NoError(t, os.WriteFile(file, b, 0o600))
 
-	return file
+	return file, len(b)
 }
