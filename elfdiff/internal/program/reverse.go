@@ -89,32 +89,14 @@ func (l *linker) nameBuiltins() {
 	names := map[uint32]string{}
 
 	for _, o := range l.p.objects {
-		for i := range o.NumPackage() {
-			y := o.Symbol(i)
-			if !y.Kind.IsText() || y.ABI != goobj.ABIGo {
-				continue
-			}
-
-			e, ok := l.m.Lookup(y.Name)
-			if !ok {
-				continue
-			}
-
-			for j := range o.NumRelocs(i) {
-				r := o.Reloc(i, j)
-				if r.Ref.Pkg != goobj.PkgBuiltin || names[r.Ref.Index] != "" || r.Marks() {
-					continue
-				}
-
-				b := l.m.Bytes(e.Addr, uint64(len(y.Data)))
-				if t, ok := l.target(e.Addr, b, Reloc{Reloc: r}); ok {
-					for _, at := range l.m.At(t) {
-						names[r.Ref.Index] = at.Name
-					}
-				}
+		for i := range o.NumDefined() {
+			if y := o.Symbol(i); y.Kind.IsText() && y.ABI == goobj.ABIGo {
+				l.nameCalled(o, i, y, names)
 			}
 		}
 	}
+
+	nameTypes(names)
 
 	for i, n := range names {
 		abi := uint16(goobj.ABIGo)

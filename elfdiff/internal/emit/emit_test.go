@@ -1,0 +1,72 @@
+package emit
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// emulator runs programs for arm64.
+const emulator = "qemu-aarch64-static"
+
+func run(t *testing.T, c config, env []string, args ...string) string {
+	t.Helper()
+
+	if c.arch == "arm64" && runtime.GOARCH != "arm64" {
+		if _, err := exec.LookPath(emulator); err != nil {
+			t.Skip(err)
+		}
+
+		args = append([]string{emulator}, args...)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%.4000s", out)
+
+	return string(out)
+}
+
+func TestEmit_runsInTheBase(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds programs")
+	}
+
+	for _, x := range []struct {
+		name   string
+		config config
+		env    []string
+	}{
+		{"as it is", config{}, nil},
+		{"clobbered", config{flags: []string{"-trimpath"}}, []string{"GOGC=1", "GODEBUG=gccheckmark=1,clobberfree=1"}},
+		{"anywhere", config{flags: []string{"-buildmode=pie"}}, nil},
+		{"not optimised", config{flags: []string{"-gcflags=all=-N -l"}}, nil},
+		{"arm64", config{arch: "arm64"}, nil},
+		{"arm64 anywhere", config{arch: "arm64", flags: []string{"-buildmode=pie"}}, nil},
+		{"go1.27", config{toolchain: "go1.27.4"}, []string{"GOGC=1", "GODEBUG=clobberfree=1"}},
+		{"go1.27 arm64", config{toolchain: "go1.27.4", arch: "arm64"}, nil},
+		{"go1.27 anywhere", config{toolchain: "go1.27.4", flags: []string{"-buildmode=pie"}}, nil},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			version := x.config.version(t)
+			base, fixed, exe, fixedExe := x.config.pair(t, text(t, "base"), text(t, "fixed"))
+
+			f, err := Emit(newClosure(base).plan(t, fixed, version, "leaf", "all"))
+			require.NoError(t, err)
+
+			file, size := write(t, f)
+			t.Logf("%d bytes of code, %d symbols, %d relocations, %d bytes", f.Text.Size, len(f.Symbols), len(f.Relocs), size)
+
+			require.Equal(t, run(t, x.config, nil, fixedExe), run(t, x.config, x.env, exe, file))
+		})
+	}
+}
