@@ -1,0 +1,40 @@
+// Command elfdiff makes live patches for Go programs out of two builds.
+//
+//	elfdiff verb [flags] argument
+//
+//	bundle PROGRAM      save a program with what it was linked from, when it is released
+//	keygen              make a key to sign with, and the file of it that is trusted
+//	sign PAYLOAD        sign a payload
+//	verify PAYLOAD      say who has signed a payload, and whether that is somebody trusted
+//	help                this text
+//
+// Flags, before or after the argument:
+//
+//	-o FILE             write it there
+//	-json               JSON instead of text
+//
+// of bundle, for where the program's source is and what the program doesn't record:
+//
+//	-dir DIR            of the main module, as it was; without it, the working directory
+//	-package PATH       what was given to go build; again for each, if it was several files
+//	-go COMMAND         the go command, such as that of a toolchain that was never released
+//	-flag FLAG          another flag of go build, such as -flag=-mod=vendor; may be given again
+//	-overlay FILE       of go build's -overlay
+//	-ldflags FLAGS      of go build's -ldflags, which aren't recorded with -trimpath
+//	-pgo FILE           of go build's -pgo, if it isn't where it was
+//
+// of keygen, sign and verify:
+//
+//	-key FILE           the private key, in PEM as openssl genpkey -algorithm ed25519 writes it
+//	-keys FILE          the trusted public keys, in PEM
+//
+// keygen writes the private key to -o and the public one beside it, with .pub at the end of
+// the name. It overwrites nothing.
+//
+// Exit codes:
+//
+//	0  done
+//	1  failed
+//	2  it was called wrongly
+//	3  refused: a signature that is wrong, or of nobody who is trusted
+package main
