@@ -27,7 +27,8 @@ type Options struct {
 	// journal stays the caller's to close.
 	Journal *Journal
 
-	// Loader makes files into patches, for Upload. Without one there are no uploads.
+	// Loader makes files into patches, for Upload. nil takes the payloads that elfdiff
+	// makes, on linux/amd64 and linux/arm64; elsewhere there are no uploads without one.
 	Loader Loader
 
 	// MaxFile bounds what Upload reads, in bytes, signature included. 0 or less means 16 MiB.
@@ -86,7 +87,13 @@ func NewEngine(o Options) *Engine {
 		o.Timeout = 10 * time.Second
 	}
 
-	return &Engine{log: o.Logger, timeout: o.Timeout, journal: o.Journal, settled: map[string]bool{}, trust: newTrust(o)}
+	e := &Engine{log: o.Logger, timeout: o.Timeout, journal: o.Journal, settled: map[string]bool{}, trust: newTrust(o)}
+
+	if o.Loader == nil && loadsPayloads {
+		e.trust.loader = e.loadPayload
+	}
+
+	return e
 }
 
 // bounded is the context with the engine's timeout, if it has no deadline.

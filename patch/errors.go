@@ -3,6 +3,9 @@ package patch
 import (
 	"errors"
 	"fmt"
+
+	"github.com/vgraft/vgraft/internal/gort"
+	"github.com/vgraft/vgraft/internal/payload"
 )
 
 // Errors of this package. Those that name a state are wrapped in a *StateError.
@@ -25,6 +28,7 @@ var (
 	ErrNotAttached  = errors.New("not attached to the engine, whose journal tells domains by their names")
 	ErrOtherBuild   = errors.New("recorded by another build of the program")
 	ErrRevoked      = errors.New("revoked")
+	ErrProcessWide  = errors.New("changes the whole process, so that it is applied everywhere or not at all")
 )
 
 // Errors of Upload, wrapped in a *FileError.
@@ -34,6 +38,25 @@ var (
 	ErrUnsigned     = errors.New("not signed")
 	ErrUntrusted    = errors.New("signed with a key that isn't trusted")
 	ErrSignature    = errors.New("wrong signature")
+)
+
+// Errors of Upload for payloads, wrapped in a *FileError. ErrContent and ErrRuntime may also
+// be in a *StateError, when the patch is applied.
+var (
+	ErrNotPayload = payload.ErrNotPayload // the file is something else
+	ErrVersion    = payload.ErrVersion    // another version of the format
+	ErrMalformed  = payload.ErrFormat     // it contradicts itself, or wasn't made by elfdiff
+	ErrPayloadID  = payload.ErrID         // its content was changed
+
+	ErrArch      = errors.New("made for another architecture")
+	ErrBuild     = errors.New("made for another build of the program")
+	ErrGoVersion = errors.New("made for another version of Go")
+	ErrSlot      = errors.New("the program has no such slot")
+	ErrAddress   = gort.ErrAddress // what it says of the program isn't so
+	ErrMissing   = gort.ErrMissing // linked against a patch that isn't loaded
+	ErrNoRoom    = gort.ErrNoRoom  // nothing is free near the program's text
+	ErrContent   = gort.ErrContent // a word of the program holds something unexpected
+	ErrRuntime   = gort.ErrRuntime // the Go runtime doesn't take it
 )
 
 // StateError is an operation that doesn't fit the state of a domain, of a patch or of

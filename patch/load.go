@@ -65,12 +65,12 @@ func (e *Engine) load(ctx context.Context, op Op, p *Patch) (fresh bool, done fu
 
 	e.mu.Unlock()
 
-	if !fresh || !p.life.hold() || p.spec.Hooks.Load == nil {
+	if !fresh || !p.life.hold() || p.spec.Hooks.Load == nil && !p.spec.native.eager() {
 		return fresh, p.life.loading.release, err
 	}
 
 	if err = p.life.begin(); err == nil {
-		err = (hook{name: "load", patch: p, call: p.spec.Hooks.Load}).run(ctx, &Report{})
+		err = p.enter(ctx, op)
 		p.life.end()
 	} else {
 		err = &StateError{Op: op, Patch: p.Name(), Err: err, Detail: stillRuns}
@@ -82,6 +82,15 @@ func (e *Engine) load(ctx context.Context, op Op, p *Patch) (fresh bool, done fu
 	}
 
 	return err == nil, p.life.loading.release, err
+}
+
+// enter runs what a patch has to run before anything else of it does.
+func (p *Patch) enter(ctx context.Context, op Op) error {
+	if err := p.commit(ctx, op); err != nil || p.spec.Hooks.Load == nil {
+		return err
+	}
+
+	return (hook{name: "load", patch: p, call: p.spec.Hooks.Load}).run(ctx, &Report{})
 }
 
 // duplicate says which loaded patch is in the way of this one.
@@ -109,6 +118,10 @@ func (e *Engine) forget(p *Patch) {
 // is applied to a domain, or to those that will be attached, isn't loaded, or takes part in
 // a transition; and a *TimeoutError where such a section doesn't end in time. Then it stays
 // loaded. After a *HookError it is gone: the hook has no say.
+//
+// A payload that was never applied, and had nothing to run when it was loaded, is unmapped.
+// Any other stays mapped until the process ends, as the Go runtime has it in its lists, and
+// types, strings and program counters of it may be anywhere: Stats counts it.
 func (e *Engine) Unload(ctx context.Context, p *Patch) (err error) {
 	defer func(ctx context.Context, start time.Time) { e.tellOf(ctx, OpUnload, p, start, err) }(ctx, time.Now())
 

@@ -66,6 +66,8 @@ type Spec struct {
 	// Mapped is how many bytes of code and data were mapped for the patch; 0 for one
 	// made of the program's own functions.
 	Mapped int
+
+	native *native // nil but for a payload
 }
 
 // Func binds a slot to a Go function of this process: a plain one, a method expression,

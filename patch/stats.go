@@ -72,6 +72,10 @@ type Stats struct {
 	Domains int // attached
 
 	EventsLost int // by all receivers together
+
+	// Mapped is how many bytes are mapped for payloads in the whole process, whatever engine
+	// has them. Retired is how many of these are of payloads that were unloaded, and stay.
+	Mapped, Retired int
 }
 
 type count struct {
@@ -82,6 +86,7 @@ type count struct {
 // Stats counts from when the engine was made. It may be called from any goroutine.
 func (e *Engine) Stats() Stats {
 	s := Stats{Domains: len(e.Domains())}
+	s.Mapped, s.Retired = mapped()
 
 	for _, p := range e.List() {
 		s.Loaded++

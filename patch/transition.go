@@ -135,6 +135,7 @@ type transit struct {
 	target  Target
 	changes []*change
 	all     []part // see parts
+	words   words
 	report  *Report
 }
 
@@ -210,6 +211,12 @@ func (t *transit) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer t.end()
+
+	if t.op != OpRevert {
+		if err := t.patch.commit(ctx, t.op); err != nil {
+			return err
+		}
+	}
 
 	if err := fault.At(ctx, fault.Journal); err != nil {
 		return err
@@ -335,6 +342,10 @@ func (t *transit) perSection(ctx context.Context) error {
 
 	swap := time.Now()
 
+	if err := t.writeWords(); err != nil {
+		return err
+	}
+
 	t.publish()
 
 	err := fault.At(ctx, fault.Swapped)
@@ -348,6 +359,10 @@ func (t *transit) perSection(ctx context.Context) error {
 
 	if err != nil {
 		t.undo(true)
+
+		if bad := t.unwriteWords(); bad != nil {
+			err = errors.Join(err, bad)
+		}
 	}
 
 	return err
@@ -386,7 +401,11 @@ func (t *transit) barrier(ctx context.Context) (err error) {
 		return err
 	}
 
-	return t.act(ctx)
+	if err := t.act(ctx); err != nil {
+		return err
+	}
+
+	return t.writeWords()
 }
 
 // settle waits until every worker of the changed domains has passed a boundary since the

@@ -138,5 +138,9 @@ func (t *transit) permitted(ctx context.Context) error {
 		return err
 	}
 
-	return t.plan(ctx)
+	if err := t.plan(ctx); err != nil {
+		return err
+	}
+
+	return t.planWords()
 }

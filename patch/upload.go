@@ -113,7 +113,7 @@ func (t *trust) open(ctx context.Context, r io.Reader) (*Patch, error) {
 
 	switch {
 	case t.loader == nil:
-		return refuse(fmt.Errorf("%w: the engine has no Loader", ErrNotSupported))
+		return refuse(fmt.Errorf("%w: the engine has no Loader, and payloads are for linux/amd64 and linux/arm64", ErrNotSupported))
 	case t.err != nil:
 		return refuse(t.err)
 	}

@@ -15,6 +15,7 @@ type Report struct {
 	Mode         Mode          `json:"mode"`
 	DryRun       bool          `json:"dry_run"`
 	Mapped       int           `json:"mapped_bytes"`
+	Words        int           `json:"words,omitempty"`
 	Removed      []string      `json:"removed,omitempty"`
 	Queued       time.Duration `json:"queued_ns"`
 	Swap         time.Duration `json:"swap_ns"`
@@ -46,7 +47,7 @@ type Hook struct {
 func ReportOf(r patch.Report) Report {
 	w := Report{
 		Op: r.Op, Patch: r.Patch, ID: r.ID, Domains: r.Domains, Mode: Mode(r.Mode), DryRun: r.DryRun,
-		Mapped: r.Mapped, Removed: r.Removed, Queued: r.Queued, Swap: r.Swap, Gate: r.Gate, Took: r.Took,
+		Mapped: r.Mapped, Words: r.Words, Removed: r.Removed, Queued: r.Queued, Swap: r.Swap, Gate: r.Gate, Took: r.Took,
 		JournalError: ErrorOf(r.JournalErr),
 	}
 
@@ -69,7 +70,7 @@ func (w *Report) Report() patch.Report {
 
 	r := patch.Report{
 		Op: w.Op, Patch: w.Patch, ID: w.ID, Domains: w.Domains, Mode: patch.Mode(w.Mode), DryRun: w.DryRun,
-		Mapped: w.Mapped, Removed: w.Removed, Queued: w.Queued, Swap: w.Swap, Gate: w.Gate, Took: w.Took,
+		Mapped: w.Mapped, Words: w.Words, Removed: w.Removed, Queued: w.Queued, Swap: w.Swap, Gate: w.Gate, Took: w.Took,
 		JournalErr: w.JournalError.Err(),
 	}
 

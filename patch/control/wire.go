@@ -116,6 +116,8 @@ type Status struct {
 	Domains    int         `json:"domains"`
 	Slots      int         `json:"slots"`
 	EventsLost int         `json:"events_lost"`
+	Mapped     int         `json:"mapped_bytes"`  // for payloads, in the whole process
+	Retired    int         `json:"retired_bytes"` // of these, for payloads that were unloaded
 	Operations []Operation `json:"operations"`
 }
 
@@ -136,7 +138,8 @@ func statusOfEngine(e *patch.Engine, readOnly bool) Status {
 	s := e.Stats()
 	w := Status{
 		ReadOnly: readOnly, Loaded: s.Loaded, Applied: s.Applied, Revoked: s.Revoked,
-		Domains: s.Domains, Slots: len(patch.Slots()), EventsLost: s.EventsLost, Operations: []Operation{},
+		Domains: s.Domains, Slots: len(patch.Slots()), EventsLost: s.EventsLost,
+		Mapped: s.Mapped, Retired: s.Retired, Operations: []Operation{},
 	}
 
 	for _, o := range s.Operations {

@@ -1,0 +1,24 @@
+package gort
+
+import "errors"
+
+// Errors of this package.
+var (
+	// ErrNotSupported is a system on which nothing can be loaded, or one that forbids it.
+	ErrNotSupported = errors.New("payloads can't be loaded here")
+
+	// ErrNoRoom is that nothing is free within reach of the program's instructions.
+	ErrNoRoom = errors.New("no room near the program's text")
+
+	// ErrAddress is an address that isn't the program's, or isn't what it is taken for.
+	ErrAddress = errors.New("not an address of this program")
+
+	// ErrContent is a word that holds something unexpected.
+	ErrContent = errors.New("a word isn't as expected")
+
+	// ErrMissing is a payload that this one is linked against and that isn't loaded.
+	ErrMissing = errors.New("linked against a payload that isn't loaded")
+
+	// ErrRuntime is that the runtime didn't accept the payload.
+	ErrRuntime = errors.New("the runtime refuses the payload")
+)

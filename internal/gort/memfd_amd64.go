@@ -1,0 +1,3 @@
+package gort
+
+const memfdCreate = 319 // SYS_MEMFD_CREATE

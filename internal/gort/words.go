@@ -1,0 +1,284 @@
+package gort
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+
+	"github.com/vgraft/vgraft/internal/payload"
+)
+
+// word is a word of memory that is overwritten.
+type word struct {
+	name string
+	kind string
+	at   uint64
+	size int
+	old  []uint64 // what may be there
+	new  uint64
+}
+
+// words are the payload's, with the addresses that they have in this process.
+func (im *Image) words(ws []payload.Word) []word {
+	out := make([]word, len(ws))
+
+	for i, w := range ws {
+		out[i] = word{name: w.Name, kind: w.Kind, at: im.resolve(w.At), size: w.Size, new: im.value(w.New, w.Size)}
+		for _, v := range w.Old {
+			out[i].old = append(out[i].old, im.value(v, w.Size))
+		}
+	}
+
+	return out
+}
+
+// value is what a word holds.
+func (im *Image) value(v payload.Value, size int) uint64 {
+	switch {
+	case v.Ref == (payload.Ref{}):
+		return v.Const
+	case size == 4:
+		return uint64(uint32(im.resolve(v.Ref) - im.file.Meta.Target.Text - im.proc.bias))
+	}
+
+	return im.resolve(v.Ref)
+}
+
+func (w word) wrong(found uint64) error {
+	return fmt.Errorf("%w: %s at %#x holds %#x", ErrContent, w.name, w.at, found)
+}
+
+// write stores to all the words or to none: each must hold one of its old values, or its new
+// one. It gives what to write to have it all back as it was.
+func write(ws []word) (back []word, err error) {
+	if len(ws) == 0 {
+		return nil, nil
+	}
+
+	for _, w := range ws {
+		was := load(w.at, w.size)
+		if was != w.new && !slices.Contains(w.old, was) {
+			return nil, w.wrong(was)
+		}
+
+		w.old, w.new = []uint64{w.new}, was
+		back = append(back, w)
+	}
+
+	used, err := regions()
+	if err != nil {
+		return nil, err
+	}
+
+	writable, err := pages(ws, used)
+	if err != nil {
+		return nil, err
+	}
+
+	size := uint64(os.Getpagesize())
+
+	var opened []uint64
+
+	// What was read-only stays writable for as short as this. That a page can't be made
+	// read-only again needs memory that the kernel hasn't got, and makes nothing wrong.
+	defer func() {
+		for _, page := range opened {
+			_ = protect(page, size, readOnly)
+		}
+	}()
+
+	for page, ok := range writable {
+		if ok {
+			continue
+		}
+
+		if err := protect(page, size, readWrite); err != nil {
+			return nil, err
+		}
+
+		opened = append(opened, page)
+	}
+
+	for _, w := range ws {
+		store(w.at, w.size, w.new)
+	}
+
+	return back, nil
+}
+
+// Written are the words of a payload that are in effect.
+type Written struct {
+	proc  *Process
+	table uint64 // where the runtime's variable of its interface tables is; 0 is not needed
+	words []word
+	back  []word            // what undoes words
+	moved map[uint64]uint64 // functions in interface tables, old to new
+}
+
+// Count is how many words were written, those of the tables that the runtime made included.
+func (w *Written) Count() int { return len(w.back) }
+
+// CheckWords says whether the payload's words could be written now: an ErrContent if not.
+func (im *Image) CheckWords() error {
+	im.proc.mu.Lock()
+	defer im.proc.mu.Unlock()
+
+	return present(im.words(im.file.Meta.Words))
+}
+
+// WriteWords overwrites the payload's words, or none, where the error is ErrContent or what
+// the system says. In interface tables that the runtime built it does the same: it reads them
+// from method tables, and then no more. The image must be committed.
+func (im *Image) WriteWords() (*Written, error) {
+	p, m := im.proc, &im.file.Meta
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	w := &Written{proc: p, words: im.words(m.Words), moved: map[uint64]uint64{}}
+
+	text := m.Target.Text + p.bias
+	pruned := []uint64{m.Runtime.UnreachableMethod, m.Runtime.UnreachableMethod + p.bias}
+
+	for _, x := range w.words {
+		if x.kind != payload.WordItab && x.kind != payload.WordMethod {
+			continue
+		}
+
+		w.table = m.Runtime.ItabTable + p.bias
+
+		from, to := load(x.at, x.size), x.new
+		if x.size == 4 {
+			if from == 1<<32-1 || from == 0 || to == 1<<32-1 || to == 0 { // no function
+				continue
+			}
+
+			from, to = from+text, to+text
+		}
+
+		if from != to && from != 0 && !slices.Contains(pruned, from) {
+			w.moved[from] = to
+		}
+	}
+
+	var err error
+	if w.back, err = write(w.words); err != nil {
+		return nil, err
+	}
+
+	copies, err := moveItabs(w.table, w.moved)
+	if err != nil {
+		_, undo := write(w.back)
+		return nil, errors.Join(err, undo)
+	}
+
+	w.back = append(w.back, copies...)
+
+	return w, nil
+}
+
+// Undo puts back what the words held. In tables that the runtime has built since it puts the
+// functions that were replaced. On error nothing was changed, and Undo may be called again.
+func (w *Written) Undo() error {
+	w.proc.mu.Lock()
+	defer w.proc.mu.Unlock()
+
+	again, err := write(w.back)
+	if err != nil {
+		return err
+	}
+
+	back := map[uint64]uint64{}
+	for from, to := range w.moved {
+		back[to] = from
+	}
+
+	if _, err := moveItabs(w.table, back); err != nil {
+		_, undo := write(again)
+		return errors.Join(err, undo)
+	}
+
+	return nil
+}
+
+// moveItabs has the runtime's interface tables lead to other functions.
+func moveItabs(table uint64, moved map[uint64]uint64) (back []word, err error) {
+	if len(moved) == 0 {
+		return nil, nil
+	}
+
+	// Whoever builds a table holds a lock of the runtime, with which it can't be stopped. So
+	// with the world stopped once, there is none that began with the method tables as they
+	// were.
+	var stats runtime.MemStats
+
+	runtime.ReadMemStats(&stats)
+
+	var ws []word
+
+	itabs(table, func(tab uint64, methods int) {
+		for i := range methods {
+			at := tab + itabFuncs + 8*uint64(i)
+			if to, ok := moved[load(at, 8)]; ok {
+				ws = append(ws, word{name: "an interface table of the runtime", at: at, size: 8, old: []uint64{load(at, 8)}, new: to})
+			}
+		}
+	})
+
+	return write(ws)
+}
+
+// present holds that the words can be written.
+func present(ws []word) error {
+	for _, w := range ws {
+		if was := load(w.at, w.size); was != w.new && !slices.Contains(w.old, was) {
+			return w.wrong(was)
+		}
+	}
+
+	return nil
+}
+
+// missing are the fixups that aren't there yet. Another payload may have brought the same
+// methods, and as it is linked in for ever, they are as good.
+func (p *Process) missing(ws []word, text uint64) ([]word, error) {
+	var out []word
+
+	for _, w := range ws {
+		was := load(w.at, w.size)
+
+		to := was
+		if w.size == 4 {
+			to += text
+		}
+
+		switch {
+		case was == w.new || p.inLinked(to):
+		case slices.Contains(w.old, was):
+			out = append(out, w)
+		default:
+			return nil, w.wrong(was)
+		}
+	}
+
+	// The entries of a method table are found by their type, which is before what it leads
+	// to: from the last to the first, none is found before it is whole.
+	slices.SortFunc(out, func(a, b word) int { return cmp.Compare(b.at, a.at) })
+
+	return out, nil
+}
+
+// inLinked says whether code of a payload that the runtime knows is there.
+func (p *Process) inLinked(addr uint64) bool {
+	for _, im := range p.linked {
+		t := im.file.Text
+		if (span{im.base + t.Addr, im.base + t.End()}).holds(addr, 1) {
+			return true
+		}
+	}
+
+	return false
+}
