@@ -38,7 +38,7 @@ type Object struct {
 
 // BuildInfo is what a program says of how it was built.
 type BuildInfo struct {
-	GoVersion  string            `json:"goVersion"` // of the toolchain, without experiments: "go1.26.8"
+	GoVersion  string            `json:"goVersion"` // as runtime.Version gives it: "go1.26.8-X:jsonv2"
 	Path       string            `json:"path"`      // of the main package
 	Main       debug.Module      `json:"main"`      // that the main package is in
 	Deps       []debug.Module    `json:"deps,omitempty"`
@@ -49,6 +49,12 @@ type BuildInfo struct {
 	PIE        bool              `json:"pie"`               // it can be loaded at any address
 	LDFlags    string            `json:"ldflags,omitempty"` // recorded, or else given to Open
 	ProfileSum string            `json:"profile,omitempty"` // SHA-256 of the profile of -pgo
+}
+
+// Toolchain is the version of Go without the experiments: "go1.26.8".
+func (i *BuildInfo) Toolchain() string {
+	v, _ := splitVersion(i.GoVersion)
+	return v
 }
 
 // Revision is what the version control system calls the source, or empty. A "+dirty" after

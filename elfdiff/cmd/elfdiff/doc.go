@@ -3,6 +3,7 @@
 //	elfdiff verb [flags] argument
 //
 //	bundle PROGRAM      save a program with what it was linked from, when it is released
+//	inspect PAYLOAD     say what a payload is for and does; nothing is verified
 //	keygen              make a key to sign with, and the file of it that is trusted
 //	sign PAYLOAD        sign a payload
 //	verify PAYLOAD      say who has signed a payload, and whether that is somebody trusted

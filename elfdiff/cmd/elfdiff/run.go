@@ -98,8 +98,9 @@ type verb struct {
 // verbs gives them all by name.
 func verbs() map[string]verb {
 	return map[string]verb{
-		"bundle": {1, func(t *tool, f *flag.FlagSet) { t.outputFlag(f); t.source.add(f) }, (*tool).bundle},
-		"keygen": {0, (*tool).outputFlag, (*tool).keygen},
+		"bundle":  {1, func(t *tool, f *flag.FlagSet) { t.outputFlag(f); t.source.add(f) }, (*tool).bundle},
+		"inspect": {1, func(*tool, *flag.FlagSet) {}, (*tool).inspect},
+		"keygen":  {0, (*tool).outputFlag, (*tool).keygen},
 		"sign": {1, func(t *tool, f *flag.FlagSet) {
 			t.outputFlag(f)
 			f.StringVar(&t.key, "key", "", "")
