@@ -17,8 +17,8 @@ const lib = `package lib
 func Answer(n int) int { return n + 1 }
 `
 
-// program is a module with a main package and lib.
-func program() map[string]string {
+// sources is a module with a main package and lib.
+func sources() map[string]string {
 	return map[string]string{
 		"go.mod":     "module example.com/program\n\ngo 1.26\n",
 		"main.go":    "package main\n\nimport \"example.com/program/lib\"\n\nvar version string\n\nfunc main() { println(lib.Answer(1), version, extra) }\n",

@@ -43,7 +43,7 @@ func cpuprofile() string {
 
 func TestOpen(t *testing.T) {
 	with := func(more map[string]string) map[string]string {
-		files := program()
+		files := sources()
 		for k, v := range more {
 			files[k] = v
 		}
@@ -97,7 +97,7 @@ func TestOpen(t *testing.T) {
 			require.Equal(t, cpuprofile(), string(b.profile))
 		}},
 		{name: "vendored", files: with(map[string]string{
-			"go.mod":                         program()["go.mod"] + "\nrequire example.com/v v1.0.0\n",
+			"go.mod":                         sources()["go.mod"] + "\nrequire example.com/v v1.0.0\n",
 			"lib/v.go":                       "package lib\n\nimport _ \"example.com/v\"\n",
 			"vendor/example.com/v/v.go":      "package v\n",
 			"vendor/modules.txt":             "# example.com/v v1.0.0\n## explicit\nexample.com/v\n",
@@ -116,7 +116,7 @@ func TestOpen(t *testing.T) {
 			t.Parallel()
 
 			if c.files == nil {
-				c.files = program()
+				c.files = sources()
 			}
 
 			dir := write(t, c.files)
@@ -158,7 +158,7 @@ func TestOpen_race(t *testing.T) {
 		t.Skip("needs a C compiler, and takes a while")
 	}
 
-	dir := write(t, program())
+	dir := write(t, sources())
 	file := goBuild(t, dir, plain("CGO_ENABLED=1"), "-race")
 
 	b, err := Open(t.Context(), file, OpenOptions{Dir: dir, Env: plain()})
@@ -173,7 +173,7 @@ func raceCanBuild() bool {
 }
 
 func TestOpen_pgo(t *testing.T) {
-	dir := write(t, program())
+	dir := write(t, sources())
 	profile := filepath.Join(write(t, map[string]string{"cpu.pgo": cpuprofile()}), "cpu.pgo")
 
 	for _, c := range []struct {
@@ -212,7 +212,7 @@ func TestOpen_pgo(t *testing.T) {
 }
 
 func TestOpen_overlay(t *testing.T) {
-	dir := write(t, program())
+	dir := write(t, sources())
 	other := write(t, map[string]string{"lib.go": strings.Replace(lib, "n + 1", "n + 2", 1)})
 	overlay := filepath.Join(other, "overlay.json")
 
@@ -229,10 +229,10 @@ func TestOpen_overlay(t *testing.T) {
 }
 
 func TestOpen_refused(t *testing.T) {
-	dir := write(t, program())
+	dir := write(t, sources())
 	file := goBuild(t, dir, plain())
 
-	changed := program()
+	changed := sources()
 	changed["main.go"] = strings.Replace(changed["main.go"], "Answer(1)", "Answer(2)", 1)
 
 	stripped := filepath.Join(t.TempDir(), "stripped")
@@ -294,7 +294,7 @@ func TestOpen_refused(t *testing.T) {
 }
 
 func TestOpen_toolchain(t *testing.T) {
-	dir := write(t, program())
+	dir := write(t, sources())
 	file := goBuild(t, dir, plain())
 
 	// The same program, by a version that there isn't.

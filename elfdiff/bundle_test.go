@@ -42,7 +42,7 @@ func requireRoundTrip(t testing.TB, b *Build) {
 }
 
 func TestBundle_file(t *testing.T) {
-	b, _ := open(t, program())
+	b, _ := open(t, sources())
 	name := filepath.Join(t.TempDir(), "bundle")
 	bundle := bundleOf(t, b)
 
@@ -59,7 +59,7 @@ func TestBundle_file(t *testing.T) {
 }
 
 func TestBundle_sameContentOnce(t *testing.T) {
-	b, _ := open(t, program())
+	b, _ := open(t, sources())
 	n := len(bundleOf(t, b))
 
 	// Bytes that can't be packed: the build's own, hashed.
@@ -190,7 +190,7 @@ func FuzzOpenBundle(f *testing.F) {
 
 // BenchmarkOpenBundle opens the bundle of a small program.
 func BenchmarkOpenBundle(b *testing.B) {
-	build, _ := open(b, program())
+	build, _ := open(b, sources())
 	bundle := bundleOf(b, build)
 
 	b.SetBytes(int64(len(build.ELF)))

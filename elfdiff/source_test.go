@@ -90,7 +90,7 @@ func TestFromSource(t *testing.T) {
 		{"PIE", []string{"-buildmode=pie"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			base, dir := open(t, program(), c.flags...)
+			base, dir := open(t, sources(), c.flags...)
 			before := tree(t, dir)
 
 			t.Run("same", func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestFromSource(t *testing.T) {
 			})
 
 			t.Run("tree", func(t *testing.T) {
-				files := program()
+				files := sources()
 				files["lib/lib.go"] = repaired()
 
 				// The base comes from a bundle, and its tree is gone.
@@ -142,7 +142,7 @@ func TestFromSource(t *testing.T) {
 }
 
 func TestFromSource_profile(t *testing.T) {
-	files := program()
+	files := sources()
 	files["default.pgo"] = cpuprofile()
 
 	base, _ := open(t, files, "-ldflags=-X=main.version=1")
@@ -158,7 +158,7 @@ func TestFromSource_profile(t *testing.T) {
 }
 
 func TestFromSource_patches(t *testing.T) {
-	base, dir := open(t, program())
+	base, dir := open(t, sources())
 
 	// Two patches of one file, over an overlay, and a new file and a deleted one.
 	over := write(t, map[string]string{"lib.go": "// Another head.\n\n" + lib})
@@ -246,7 +246,7 @@ func TestFromSource_modules(t *testing.T) {
 	cache := t.TempDir()
 	env := plain("GOPROXY="+proxy(t), "GONOSUMDB=*", "GOMODCACHE="+cache, "GOFLAGS=-modcacherw")
 
-	files := program()
+	files := sources()
 	files["go.mod"] += "\nrequire example.com/m v1.0.0\n"
 	files["lib/lib.go"] = "package lib\n\nimport \"example.com/m\"\n\nfunc Answer(n int) int { return m.Answer(n) }\n"
 	dir := write(t, files)
@@ -337,7 +337,7 @@ func stdPatch(t *testing.T) []byte {
 }
 
 func TestFromSource_std(t *testing.T) {
-	files := program()
+	files := sources()
 	files["lib/lib.go"] = "package lib\n\nimport \"unicode/utf8\"\n\nfunc Answer(n int) int { return n + utf8.RuneCountInString(text) }\n\nvar text = \"x\"\n"
 
 	base, dir := open(t, files)

@@ -1,0 +1,353 @@
+package elfdiff
+
+import (
+	"bytes"
+	"context"
+	"debug/buildinfo"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/vgraft/vgraft/elfdiff/internal/goobj"
+	"github.com/vgraft/vgraft/elfdiff/internal/program"
+)
+
+// Options of a comparison. The zero value is the safest.
+type Options struct {
+	// ProcessWide allows words of read-only data of the process to be overwritten:
+	// function values, interface and method tables, dictionaries. They are the whole
+	// process's, so that such a patch can only be applied everywhere at once.
+	ProcessWide bool
+
+	// Accept overrides refusals, each by its Refusal.ID. The payload records them.
+	Accept []string
+}
+
+// Diff compares the build that runs with the one that has the fix. The error is that they
+// can't be compared; what can't be patched is in the report.
+func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
+	r := &Report{Base: base.Info.BuildID, Fixed: fixed.Info.BuildID}
+
+	if !r.comparable(base, fixed, o) {
+		return r, nil
+	}
+
+	var (
+		progs [2]*program.Program
+		errs  [2]error
+		wg    sync.WaitGroup
+	)
+
+	for i, b := range []*Build{base, fixed} {
+		wg.Go(func() { progs[i], errs[i] = b.link() })
+	}
+
+	wg.Wait()
+
+	for i, err := range errs {
+		switch {
+		case err != nil && progs[i] == nil:
+			return nil, fmt.Errorf("elfdiff: %s build: %w", []string{"base", "fixed"}[i], err)
+		case err != nil:
+			r.refuse(o, Refusal{Kind: RefuseBuildID, Symbol: []string{"base", "fixed"}[i], Detail: err.Error(), Advice: kinds[RefuseBuildID].advice})
+		}
+	}
+
+	if err := ctx.Err(); err != nil || len(r.Refusals) > 0 {
+		return r, err
+	}
+
+	p := progs[0].Proof()
+	r.Proof = fmt.Sprintf("%d symbols found from %d, %d references decoded, no conflict, no mismatch", p.Symbols, p.FromTable, p.Relocs)
+
+	a := newAnalysis(progs[0], progs[1], r, o)
+	a.buildInfo = [2]*BuildInfo{&base.Info, &fixed.Info}
+	r.analysis = a
+
+	if bi, err := buildinfo.Read(bytes.NewReader(base.ELF)); err == nil {
+		a.goVersion = bi.GoVersion
+	}
+
+	a.run()
+
+	r.Refusals = sortRefusals(r.Refusals)
+	r.Accepted = sortRefusals(r.Accepted)
+
+	return r, nil
+}
+
+// comparable refuses builds whose differences aren't those of their source.
+func (r *Report) comparable(base, fixed *Build, o Options) bool {
+	if a, b := base.Info.GoVersion, fixed.Info.GoVersion; a != b {
+		r.refuse(o, Refusal{Kind: RefuseToolchain, Symbol: b, Detail: "the base has " + a, Advice: kinds[RefuseToolchain].advice})
+		return false
+	}
+
+	if d := base.Info.Differences(&fixed.Info); len(d) > 0 {
+		for _, x := range d {
+			what, detail, _ := strings.Cut(x, ": ")
+			r.refuse(o, Refusal{Kind: RefuseFlags, Symbol: what, Detail: detail, Advice: kinds[RefuseFlags].advice})
+		}
+
+		return false
+	}
+
+	if !knownGo(base.Info.GoVersion) {
+		r.refuse(o, Refusal{Kind: RefuseGoVersion, Symbol: base.Info.GoVersion, Advice: kinds[RefuseGoVersion].advice})
+		return false
+	}
+
+	return true
+}
+
+// knownGo is true of the versions of Go whose formats and runtime are known: each was put
+// through the same tests.
+func knownGo(v string) bool {
+	for _, minor := range []string{"go1.26", "go1.27"} {
+		if v == minor || strings.HasPrefix(v, minor+".") {
+			return true
+		}
+	}
+
+	return false
+}
+
+// link joins a build's objects with its ELF file. A program and an error is one that
+// couldn't be proved.
+func (b *Build) link() (*program.Program, error) {
+	m, err := program.OpenImage(b.ELF)
+	if err != nil {
+		return nil, err
+	}
+
+	pkgs := make([]program.Package, len(b.Objects))
+	for i, o := range b.Objects {
+		pkgs[i] = program.Package{Path: o.Package, Archive: o.Archive}
+	}
+
+	p, err := program.New(m, b.Info.Path, pkgs)
+	if err != nil {
+		return nil, err
+	}
+
+	_, err = p.Link()
+
+	return p, err
+}
+
+// analysis compares two programs.
+type analysis struct {
+	*match
+	opts      Options
+	report    *Report
+	buildInfo [2]*BuildInfo
+	goVersion string // of the base, as runtime.Version gives it
+
+	slots      []slot                     // of the base
+	stale      map[*program.Symbol]*stale // functions of the base
+	bound      map[string]bool            // slots that the payload binds
+	words      map[uint64]word            // by address
+	included   []*program.Symbol          // of the fixed program
+	isIncluded map[*program.Symbol]bool
+	why        map[*program.Symbol]string // functions are included
+	itabs      map[*program.Symbol]bool   // of the fixed program, that the process lacks
+	hooks      map[string]*program.Symbol // of the fixed program, by what they are
+
+	copies       map[*program.Symbol]bool
+	temps        map[*program.Symbol]*program.Symbol
+	hostCalls    map[string]bool
+	basePackages map[string]bool
+	ifaceMethods map[string]string
+	reflects     string
+}
+
+func newAnalysis(base, fixed *program.Program, r *Report, o Options) *analysis {
+	return &analysis{
+		match: newMatch(base, fixed), opts: o, report: r,
+		stale: map[*program.Symbol]*stale{}, bound: map[string]bool{}, words: map[uint64]word{},
+		isIncluded: map[*program.Symbol]bool{}, why: map[*program.Symbol]string{}, itabs: map[*program.Symbol]bool{},
+		copies: map[*program.Symbol]bool{},
+	}
+}
+
+func (a *analysis) refuse(kind RefusalKind, symbol, detail string, path []string) {
+	a.report.refuse(a.opts, Refusal{Kind: kind, Symbol: symbol, Detail: detail, Path: path, Lift: kinds[kind].lift, Advice: kinds[kind].advice})
+}
+
+func (a *analysis) run() {
+	a.findChanges()
+	a.checkTypes()
+	a.checkVariables()
+	a.checkInitialisers()
+
+	a.findHooks()
+
+	if len(a.stale)+len(a.hooks) == 0 {
+		return
+	}
+
+	a.slots, _ = findSlots(a.base)
+
+	(&reach{analysis: a, in: edges(a.base)}).run()
+
+	if len(a.report.Refusals) > 0 {
+		return // what would be in the payload doesn't matter
+	}
+
+	a.take()
+}
+
+// findChanges compares every function of the running program.
+func (a *analysis) findChanges() {
+	r := a.report
+
+	for _, s := range a.base.Symbols {
+		if !s.Linked || !s.IsText() {
+			continue
+		}
+
+		f := a.inFixed(s)
+
+		switch {
+		case f == nil || !f.Defined() || !f.IsText():
+			if isInit(s) {
+				continue
+			}
+
+			a.stale[s] = &stale{removed: true}
+			r.Removed = append(r.Removed, s.Name)
+		case !a.same(s, f):
+			if isInit(s) {
+				continue // it ran, and checkInitialisers has its word
+			}
+
+			a.stale[s] = &stale{}
+			r.Changed = append(r.Changed, s.Name)
+			a.checkFunction(s, f)
+		case !a.samePackage(s.Package()) && s.Lines() != f.Lines():
+			r.LinesOnly++
+		}
+	}
+
+	slices.Sort(r.Changed)
+	slices.Sort(r.Removed)
+}
+
+// checkFunction refuses changes of functions that a payload can't have.
+func (a *analysis) checkFunction(s, f *program.Symbol) {
+	switch {
+	case isRuntime(s.Package()):
+		a.refuse(RefuseRuntime, s.Name, "", nil)
+	case s.IsAssembly() || f.IsAssembly():
+		a.refuse(RefuseAssembly, s.Name, "", nil)
+	case s.Flags&goobj.Linkname != 0 && s.Name != "main.main" && s.Package() != f.Package():
+		a.refuse(RefuseLinkname, s.Name, "it moved to "+f.Package(), nil)
+	}
+}
+
+// take collects what goes into the payload.
+func (a *analysis) take() {
+	fixedSlots, _ := findSlots(a.fixed)
+
+	for _, x := range a.slots {
+		if !a.bound[x.name] {
+			continue
+		}
+
+		i := slices.IndexFunc(fixedSlots, func(y slot) bool { return y.name == x.name })
+		if i < 0 || fixedSlots[i].impl.Name != x.impl.Name {
+			a.refuse(RefuseSlot, x.name, "the fixed program declares it in another way, or not at all", nil)
+			continue
+		}
+
+		a.touch(fixedSlots[i].impl, "bound to slot "+x.name)
+		a.include(fixedSlots[i].value, "")
+	}
+
+	for _, at := range slices.Sorted(keysOf(a.words)) {
+		a.touch(a.words[at].new, "process-wide")
+	}
+
+	for _, h := range slices.Sorted(keysOf(a.hooks)) {
+		a.touch(a.hooks[h], "hook "+h)
+	}
+
+	if len(a.included) == 0 {
+		return
+	}
+
+	for n := -1; n != len(a.included); { // what is filled in may need more
+		n = len(a.included)
+		a.unprune()
+	}
+
+	a.sortIncluded()
+	a.checkIncluded()
+	a.checkPackages()
+	a.list()
+}
+
+// checkIncluded refuses what was taken in and can't be in a payload.
+func (a *analysis) checkIncluded() {
+	for _, f := range a.included {
+		if !f.IsText() {
+			continue
+		}
+
+		switch {
+		case f.IsAssembly():
+			a.refuse(RefuseAssembly, f.Name, "it would have to be in the payload: "+a.why[f], nil)
+		case f.Flags&goobj.NoSplit != 0 && f.Flags&goobj.Leaf == 0 && !isShared(f) && a.growsStack(f):
+			a.refuse(RefuseNoSplit, f.Name, "", nil)
+		}
+	}
+}
+
+// growsStack says whether a function without a check of the stack needs more of it than
+// before.
+func (a *analysis) growsStack(f *program.Symbol) bool {
+	fn, _ := f.Func()
+
+	b := a.inBase(f)
+	if b == nil || !b.Defined() {
+		return fn.Locals > 0
+	}
+
+	was, _ := b.Func()
+
+	return fn.Locals > was.Locals || b.Flags&goobj.NoSplit == 0
+}
+
+// list fills in the report.
+func (a *analysis) list() {
+	r := a.report
+
+	for n := range a.bound {
+		r.Slots = append(r.Slots, n)
+	}
+
+	slices.Sort(r.Slots)
+
+	for _, f := range a.included {
+		switch {
+		case f.IsText():
+			r.Functions = append(r.Functions, Change{f.Name, a.why[f], f.Size})
+		case f.IsVar() && !f.IsTemp():
+			r.Variables = append(r.Variables, f.Name)
+		case f.IsType():
+			r.Types = append(r.Types, typeName(f))
+		}
+	}
+
+	for _, at := range slices.Sorted(keysOf(a.words)) {
+		w := a.words[at]
+
+		line := fmt.Sprintf("%s %s: %s", w.kind, w.name, w.new.Name)
+		if w.fixed {
+			r.Fixups = append(r.Fixups, line)
+		} else {
+			r.Words = append(r.Words, line)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package elfdiff
+
+import (
+	"strings"
+
+	"github.com/vgraft/vgraft/elfdiff/internal/goobj"
+	"github.com/vgraft/vgraft/elfdiff/internal/program"
+)
+
+// match knows which symbol of the one program is which of the other.
+type match struct {
+	base, fixed *program.Program
+
+	toFixed, toBase map[*program.Symbol]*program.Symbol
+	samePkg         map[string]bool
+	hashed          [2]map[string][]*program.Symbol // functions known by content, of base and fixed, by name
+}
+
+func newMatch(base, fixed *program.Program) *match {
+	m := &match{
+		base: base, fixed: fixed, samePkg: map[string]bool{},
+		toFixed: map[*program.Symbol]*program.Symbol{}, toBase: map[*program.Symbol]*program.Symbol{},
+	}
+
+	for i, p := range []*program.Program{base, fixed} {
+		m.hashed[i] = map[string][]*program.Symbol{}
+
+		for _, s := range p.Symbols {
+			if s.Hashed && s.IsText() && s.Linked {
+				m.hashed[i][s.Name] = append(m.hashed[i][s.Name], s)
+			}
+		}
+	}
+
+	return m
+}
+
+// inFixed is what a symbol of the base is in the fixed program; nil is nothing.
+func (m *match) inFixed(s *program.Symbol) *program.Symbol {
+	return m.other(s, m.toFixed, m.fixed, 1)
+}
+
+// inBase is what a symbol of the fixed program is in the base; nil is nothing.
+func (m *match) inBase(s *program.Symbol) *program.Symbol {
+	return m.other(s, m.toBase, m.base, 0)
+}
+
+func (m *match) other(s *program.Symbol, memo map[*program.Symbol]*program.Symbol, p *program.Program, side int) *program.Symbol {
+	if o, ok := memo[s]; ok {
+		return o
+	}
+
+	var o *program.Symbol
+
+	switch {
+	case s.Hashed && s.IsText():
+		o = m.closure(s, side)
+	case s.Hashed:
+		o = p.ByHash(s)
+	case s.Name != "":
+		o = p.Named(s.Key())
+	}
+
+	memo[s] = o
+
+	return o
+}
+
+// closure finds a function that the linker knows by its content: one with that content,
+// or else the only one of that name where this one is the only one on its side.
+func (m *match) closure(s *program.Symbol, side int) *program.Symbol {
+	there := m.hashed[side][s.Name]
+
+	for _, o := range there {
+		if o.Content() == s.Content() {
+			return o
+		}
+	}
+
+	if len(there) == 1 && len(m.hashed[1-side][s.Name]) <= 1 {
+		return there[0]
+	}
+
+	return nil
+}
+
+// same says whether two symbols mean the same. Where the fixed program has several
+// definitions of one, it takes that which is the base's.
+func (m *match) same(base, fixed *program.Symbol) bool {
+	if p := base.Package(); p == fixed.Package() && m.samePackage(p) {
+		return true
+	}
+
+	return base.Content() == fixed.Content() || fixed.AdoptContent(base.Content())
+}
+
+// samePackage says whether the compiler made the same of a package in both builds.
+func (m *match) samePackage(p string) bool {
+	same, ok := m.samePkg[p]
+	if !ok {
+		same = m.base.SamePackage(m.fixed, p)
+		m.samePkg[p] = same
+	}
+
+	return same
+}
+
+// friends are the packages that the runtime consists of and stands on, and those whose
+// functions the compiler or the runtime knows by name. A patch can't repair what it runs on.
+var friends = []string{"runtime", "internal/runtime", "internal/abi", "internal/bytealg", "internal/chacha8rand", "internal/coverage/rtcov",
+	"internal/cpu", "internal/goarch", "internal/goexperiment", "internal/goos", "internal/profilerecord", "internal/race", "internal/asan", "internal/msan",
+	"internal/stringslite", "internal/trace/tracev2", "internal/byteorder", "internal/nettrace", "sync/atomic", "internal/sync", "internal/reflectlite", "internal/unsafeheader", "unsafe"}
+
+func isRuntime(pkg string) bool {
+	for _, f := range friends {
+		if pkg == f || strings.HasPrefix(pkg, f+"/") {
+			return pkg != "runtime/debug" && pkg != "runtime/pprof" && pkg != "runtime/trace" && pkg != "runtime/metrics" && pkg != "runtime/coverage"
+		}
+	}
+
+	return false
+}
+
+// isNumbered is true of functions that the compiler named: closures, and what it wraps calls
+// in. The numbers in such names follow the order in the source.
+func isNumbered(name string) bool {
+	for _, mark := range []string{".func", ".gowrap", ".deferwrap", "-range", "glob."} {
+		if i := strings.LastIndex(name, mark); i >= 0 {
+			rest := name[i+len(mark):]
+			if mark == "glob." || rest != "" && rest[0] >= '0' && rest[0] <= '9' {
+				return true
+			}
+		}
+	}
+
+	return false
+}
+
+// isInit is true of the functions that initialise a package.
+func isInit(s *program.Symbol) bool {
+	if s.Flags&goobj.PkgInit != 0 {
+		return true
+	}
+
+	n := s.Name
+	if i := strings.LastIndex(n, "/"); i >= 0 {
+		n = n[i:]
+	}
+
+	_, rest, ok := strings.Cut(n, ".")
+	if !ok {
+		return false
+	}
+
+	rest = strings.TrimPrefix(rest, "map.")
+
+	return rest == "init" || strings.HasPrefix(rest, "init.") && strings.Trim(rest[5:], "0123456789") == ""
+}

@@ -1,0 +1,157 @@
+package elfdiff
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vgraft/vgraft/elfdiff/internal/program"
+)
+
+// checkVariables refuses changes of variables that the process has already.
+func (a *analysis) checkVariables() {
+	for _, s := range a.base.Symbols {
+		if !s.Linked || !s.IsVar() || s.Name == "" || s.IsTemp() || a.samePackage(s.Package()) || strings.HasSuffix(s.Name, "..inittask") {
+			continue
+		}
+
+		f := a.inFixed(s)
+		if f == nil || !f.Defined() {
+			continue // nothing of the fixed program uses it
+		}
+
+		was, now := s.GoType(), f.GoType()
+
+		switch {
+		case s.Size != f.Size:
+			a.refuse(RefuseVariableType, s.Name, fmt.Sprintf("it had %d bytes and has %d", s.Size, f.Size), nil)
+		case (was == nil) != (now == nil), was != nil && was.Name != now.Name:
+			a.refuse(RefuseVariableType, s.Name, fmt.Sprintf("it was of type %s and is of type %s", nameOrNone(was), nameOrNone(now)), nil)
+		case !a.same(s, f):
+			a.refuse(RefuseVariableValue, s.Name, "", nil)
+		}
+	}
+}
+
+func nameOrNone(s *program.Symbol) string {
+	if s == nil {
+		return "none"
+	}
+
+	return typeName(s)
+}
+
+// checkInitialisers refuses changes of what ran when the process began, and would run
+// otherwise in the fixed program.
+func (a *analysis) checkInitialisers() {
+	for _, s := range a.base.Symbols {
+		if !s.Linked || !s.IsText() || !isInit(s) || a.samePackage(s.Package()) {
+			continue
+		}
+
+		f := a.inFixed(s)
+
+		switch {
+		case f == nil || !f.Defined():
+			a.refuse(RefuseInitialiser, s.Name, "the fixed program doesn't have it", nil)
+		case !a.same(s, f):
+			a.refuse(RefuseInitialiser, s.Name, "it changed, and ran already", nil)
+		}
+	}
+
+	for _, f := range a.fixed.Symbols {
+		if !f.Linked || !f.IsText() || !isInit(f) || a.samePackage(f.Package()) || !a.inProcess(f.Package()) {
+			continue
+		}
+
+		if s := a.inBase(f); s == nil || !s.Defined() {
+			a.refuse(RefuseInitialiser, f.Name, "it is new, and its package was initialised already", nil)
+		}
+	}
+}
+
+// inProcess says whether the running program has anything of a package.
+func (a *analysis) inProcess(pkg string) bool {
+	if a.basePackages == nil {
+		a.basePackages = map[string]bool{}
+
+		for _, s := range a.base.Symbols {
+			if s.Linked && (s.IsText() || s.IsVar()) && !isShared(s) {
+				a.basePackages[s.Package()] = true
+			}
+		}
+	}
+
+	return a.basePackages[pkg]
+}
+
+// isShared is true of what any package may define that uses it.
+func isShared(s *program.Symbol) bool { return s.Hashed || s.Flags&1 != 0 }
+
+// checkPackages looks at the packages that payload functions and variables are of, and that
+// the process doesn't have: what needs no initialisation needs nothing.
+func (a *analysis) checkPackages() {
+	fresh := map[string]bool{}
+
+	for _, s := range a.included {
+		if (s.IsText() || s.IsVar()) && !isShared(s) && !a.inProcess(s.Package()) {
+			fresh[s.Package()] = true
+		}
+	}
+
+	for _, pkg := range slices.Sorted(keysOf(fresh)) {
+		if n := a.initialisers(pkg); n > 0 {
+			a.refuse(RefusePackageInit, pkg, fmt.Sprintf("it has %d initialisers", n), nil)
+		}
+	}
+
+	a.checkNewVariables()
+}
+
+// initialisers is how many functions initialise a package of the fixed program.
+func (a *analysis) initialisers(pkg string) int {
+	t := a.fixed.Named(program.Key{Name: a.fixed.Prefix(pkg) + "..inittask"})
+	if t == nil || !t.Defined() || len(t.Data) < 8 {
+		return 0
+	}
+
+	return int(binary.LittleEndian.Uint32(t.Data[4:]))
+}
+
+// checkNewVariables refuses new variables of packages that were initialised already, if
+// their initial value comes from code: that code is one with code that ran.
+func (a *analysis) checkNewVariables() {
+	fresh := map[*program.Symbol]bool{}
+
+	for _, s := range a.included {
+		if s.IsVar() && !s.IsTemp() {
+			fresh[s] = true
+		}
+	}
+
+	if len(fresh) == 0 {
+		return
+	}
+
+	for _, s := range a.fixed.Symbols {
+		if !s.IsText() || !isInit(s) {
+			continue
+		}
+
+		for _, r := range s.Relocs() {
+			if r.Sym == nil || !fresh[r.Sym] || r.Marks() {
+				continue
+			}
+
+			delete(fresh, r.Sym)
+
+			switch b := a.inBase(r.Sym); {
+			case b != nil && b.Defined():
+				a.refuse(RefuseVariablePruned, r.Sym.Name, "the program's linker left it out, and with it its initialiser "+s.Name, nil)
+			case a.inProcess(r.Sym.Package()):
+				a.refuse(RefuseNewVariable, r.Sym.Name, s.Name+" gives it its value", nil)
+			}
+		}
+	}
+}
