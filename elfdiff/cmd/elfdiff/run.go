@@ -45,6 +45,7 @@ type tool struct {
 	json              bool
 
 	source sourceFlags
+	fix    fixFlags
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
@@ -99,6 +100,7 @@ type verb struct {
 func verbs() map[string]verb {
 	return map[string]verb{
 		"bundle":  {1, func(t *tool, f *flag.FlagSet) { t.outputFlag(f); t.source.add(f) }, (*tool).bundle},
+		"diff":    {1, func(t *tool, f *flag.FlagSet) { t.source.add(f); t.fix.add(f) }, (*tool).diff},
 		"inspect": {1, func(*tool, *flag.FlagSet) {}, (*tool).inspect},
 		"keygen":  {0, (*tool).outputFlag, (*tool).keygen},
 		"sign": {1, func(t *tool, f *flag.FlagSet) {
