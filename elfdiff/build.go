@@ -18,7 +18,7 @@ type Build struct {
 	Objects []Object  // of every package, in the order of import paths
 	Info    BuildInfo // what the ELF file says of itself
 
-	packages []string // what was given to the go command
+	packages []string // what was given to the go command; nil if nobody knows, and then see roots
 	flags    []string // more than the program records, that the next build of it needs too
 	ldflags  string   // -ldflags, which a program built with -trimpath doesn't record
 	profile  []byte   // of -pgo; nil without
@@ -38,7 +38,7 @@ type Object struct {
 
 // BuildInfo is what a program says of how it was built.
 type BuildInfo struct {
-	GoVersion  string            `json:"goVersion"` // of the toolchain, without experiments: "go1.26.8"
+	GoVersion  string            `json:"goVersion"` // as runtime.Version gives it: "go1.26.8-X:jsonv2"
 	Path       string            `json:"path"`      // of the main package
 	Main       debug.Module      `json:"main"`      // that the main package is in
 	Deps       []debug.Module    `json:"deps,omitempty"`
@@ -49,6 +49,12 @@ type BuildInfo struct {
 	PIE        bool              `json:"pie"`               // it can be loaded at any address
 	LDFlags    string            `json:"ldflags,omitempty"` // recorded, or else given to Open
 	ProfileSum string            `json:"profile,omitempty"` // SHA-256 of the profile of -pgo
+}
+
+// Toolchain is the version of Go without the experiments: "go1.26.8".
+func (i *BuildInfo) Toolchain() string {
+	v, _ := splitVersion(i.GoVersion)
+	return v
 }
 
 // Revision is what the version control system calls the source, or empty. A "+dirty" after
@@ -109,6 +115,16 @@ func (i *BuildInfo) Differences(other *BuildInfo) []string {
 // A program that is linked again with -ldflags=-s or -w is not the same: its build id
 // differs, and nothing proves that the rest doesn't.
 func (b *Build) SameProgram(elf []byte) bool { return b.Info.BuildID == buildIDOf(elf) }
+
+// roots is what to give to the go command for this program: the path that it records, unless
+// something else is known.
+func (b *Build) roots() []string {
+	if len(b.packages) == 0 {
+		return []string{b.Info.Path}
+	}
+
+	return b.packages
+}
 
 // sumOf gives the SHA-256 in hexadecimal, or an empty string for nil.
 func sumOf(content []byte) string {

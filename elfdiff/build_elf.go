@@ -30,14 +30,13 @@ func readInfo(file []byte) (BuildInfo, error) {
 	}
 
 	info := BuildInfo{
-		Path:     bi.Path,
-		Main:     bi.Main,
-		Settings: make(map[string]string, len(bi.Settings)),
-		BuildID:  buildIDOf(file),
-		PIE:      f.Type == elf.ET_DYN,
+		GoVersion: bi.GoVersion,
+		Path:      bi.Path,
+		Main:      bi.Main,
+		Settings:  make(map[string]string, len(bi.Settings)),
+		BuildID:   buildIDOf(file),
+		PIE:       f.Type == elf.ET_DYN,
 	}
-
-	info.GoVersion, _ = splitVersion(bi.GoVersion)
 
 	for _, d := range bi.Deps {
 		info.Deps = append(info.Deps, module(d))

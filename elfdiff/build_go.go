@@ -40,7 +40,7 @@ func newGoCommand(ctx context.Context, i *BuildInfo, command, dir string, env []
 	}
 
 	g := &goCommand{command: cmp.Or(command, "go"), dir: dir}
-	toolchain := toolchainOf(i.GoVersion)
+	toolchain := toolchainOf(i.Toolchain())
 
 	g.env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
 		k, _, _ := strings.Cut(kv, "=")
@@ -52,7 +52,7 @@ func newGoCommand(ctx context.Context, i *BuildInfo, command, dir string, env []
 	// off: that file could set variables that the program was built without.
 	var changed map[string]string
 	if err := g.json(ctx, &changed, "env", "-changed", "-json"); err != nil {
-		return nil, fmt.Errorf("%w: %s is needed: %w", ErrToolchain, i.GoVersion, err)
+		return nil, fmt.Errorf("%w: %s is needed: %w", ErrToolchain, i.Toolchain(), err)
 	}
 
 	flags, err := foreignFlags(changed["GOFLAGS"])
@@ -81,7 +81,7 @@ func newGoCommand(ctx context.Context, i *BuildInfo, command, dir string, env []
 		g.env = append(g.env, k+"="+set[k])
 	}
 
-	return g, g.checkVersion(ctx, i.GoVersion)
+	return g, g.checkVersion(ctx, i.Toolchain())
 }
 
 func (g *goCommand) checkVersion(ctx context.Context, want string) error {

@@ -80,7 +80,8 @@ func TestOpen(t *testing.T) {
 		}},
 		{name: "PIE", flags: []string{"-buildmode=pie"}, check: func(t *testing.T, b *Build) { require.True(t, b.Info.PIE) }},
 		{name: "experiment", env: []string{"GOEXPERIMENT=jsonv2"}, check: func(t *testing.T, b *Build) {
-			require.Equal(t, runtime.Version(), b.Info.GoVersion)
+			require.Contains(t, b.Info.GoVersion, "jsonv2")
+			require.Equal(t, runtime.Version(), b.Info.Toolchain())
 		}},
 		{name: "FIPS", env: []string{"GOFIPS140=latest"}},
 		{name: "FIPS version", env: []string{"GOFIPS140=v1.0.0"}, flags: []string{"-tags=more"}},

@@ -50,7 +50,7 @@ type bundleIndex struct {
 	Objects  []bundleObject `json:"objects"`
 	Profile  *int           `json:"profile,omitempty"`
 	Builtins *int           `json:"builtins,omitempty"`
-	Packages []string       `json:"packages"`
+	Packages []string       `json:"packages,omitempty"`
 	Flags    []string       `json:"flags,omitempty"`
 	LDFlags  string         `json:"ldflags,omitempty"`
 	Blobs    []bundleBlob   `json:"blobs"`

@@ -249,10 +249,6 @@ func (b *bundleBlob) read(r io.ReaderAt, at int64) ([]byte, error) {
 // checkBundle says whether the parts of a bundle belong together, as Open makes sure for
 // those from the build cache.
 func (b *Build) checkBundle() error {
-	if len(b.packages) == 0 {
-		return badBundle("no packages to build")
-	}
-
 	at, ok := slices.BinarySearchFunc(b.Objects, b.Info.Path, func(o Object, path string) int {
 		switch {
 		case o.Package < path:

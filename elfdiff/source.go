@@ -136,7 +136,7 @@ func (s *source) build(ctx context.Context) (*Build, error) {
 
 	s.flags = append(s.flags, "-pgo="+cmp.Or(profile, "off"))
 
-	b := &Build{ldflags: base.ldflags, flags: more, packages: base.packages, profile: base.profile}
+	b := &Build{ldflags: base.ldflags, flags: more, packages: base.roots(), profile: base.profile}
 	if len(s.o.Packages) > 0 {
 		b.packages = slices.Clone(s.o.Packages)
 	}

@@ -43,7 +43,7 @@ func (s *source) settle(ctx context.Context) error {
 
 	packages := s.o.Packages
 	if len(packages) == 0 {
-		packages = s.o.Base.packages
+		packages = s.o.Base.roots()
 	}
 
 	if _, err := s.list(ctx, []string{"-mod=mod", "-deps"}, packages); err != nil {

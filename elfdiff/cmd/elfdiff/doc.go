@@ -1,0 +1,55 @@
+// Command elfdiff makes live patches for Go programs out of two builds.
+//
+//	elfdiff verb [flags] argument
+//
+//	bundle PROGRAM      save a program with what it was linked from, when it is released
+//	diff BASE           say what a fix changes, and whether it can be patched
+//	inspect PAYLOAD     say what a payload is for and does; nothing is verified
+//	keygen              make a key to sign with, and the file of it that is trusted
+//	sign PAYLOAD        sign a payload
+//	verify PAYLOAD      say who has signed a payload, and whether that is somebody trusted
+//	help                this text
+//
+// Flags, before or after the argument:
+//
+//	-o FILE             write it there
+//	-json               JSON instead of text
+//
+// of bundle and diff, for where the program's source is and what the program doesn't record:
+//
+//	-dir DIR            of the main module, as it was; without it, the working directory
+//	-package PATH       what was given to go build; again for each, if it was several files
+//	-go COMMAND         the go command, such as that of a toolchain that was never released
+//	-flag FLAG          another flag of go build, such as -flag=-mod=vendor; may be given again
+//	-overlay FILE       of go build's -overlay
+//	-ldflags FLAGS      of go build's -ldflags, which aren't recorded with -trimpath
+//	-pgo FILE           of go build's -pgo, if it isn't where it was
+//
+// of diff. BASE is what runs: a bundle, or the program itself. The fix is built as it was, from
+// -dir with what is laid over it, and the tree isn't changed:
+//
+//	-base-dir DIR       of the main module as BASE was built from it, if BASE is no bundle
+//	-patch [ROOT=]FILE  a unified diff; ROOT is a directory, the path of a module, or std, and
+//	                    -dir without it. May be given again, as may:
+//	-module PATH@VERSION
+//	                    another version of a module
+//	-fixed FILE         nothing is built: the bundle, or the program, that has the fix
+//	-process-wide       words of tables that are the whole process's may be overwritten
+//	-accept KIND:NAME   a refusal that you know better; may be given again
+//
+// of keygen, sign and verify:
+//
+//	-key FILE           the private key, in PEM as openssl genpkey -algorithm ed25519 writes it
+//	-keys FILE          the trusted public keys, in PEM
+//
+// keygen writes the private key to -o and the public one beside it, with .pub at the end of
+// the name. It overwrites nothing.
+//
+// Exit codes:
+//
+//	0  done
+//	1  failed
+//	2  it was called wrongly
+//	3  refused: a change that can't be patched, a signature that is wrong, or of nobody who is
+//	   trusted
+package main
