@@ -82,8 +82,15 @@ func (e *FileError) Unwrap() error { return e.Err }
 // key that the options trust. A patch made by New needs no signature: its functions
 // are in the program already, and who can call Load can call them.
 //
+// An engine without a Loader takes what elfdiff makes of two builds of the program. Such a
+// payload is checked against the program that runs, and mapped near its code, no page ever
+// writable and executable at once. Initialisers and a Load hook of it run now; otherwise
+// nothing of it is known to the Go runtime before it is applied. One that changes words of
+// the process, beside binding slots, is for Everywhere: ErrProcessWide otherwise.
+//
 // The error is a *FileError with ErrNotSupported, ErrTooLarge, ErrUnsigned, ErrUntrusted,
-// ErrSignature, ErrRevoked, or what the Loader says; or it is one of Load.
+// ErrSignature, ErrRevoked, or what the Loader says, for payloads one of those from
+// ErrNotPayload to ErrRuntime; or it is one of Load.
 func (e *Engine) Upload(ctx context.Context, r io.Reader) (*Patch, error) {
 	start := time.Now()
 

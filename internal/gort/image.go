@@ -23,9 +23,6 @@ type Image struct {
 	itabs  []uint64
 }
 
-// Base is where the image begins: what gdb's add-symbol-file wants with -o.
-func (im *Image) Base() uint64 { return im.base }
-
 // Mapped is how many bytes are mapped for it.
 func (im *Image) Mapped() int { return int(im.size) }
 
@@ -245,14 +242,6 @@ func (im *Image) Commit() error {
 	}
 
 	return im.failed
-}
-
-// Committed says whether the runtime knows the image.
-func (im *Image) Committed() bool {
-	im.proc.mu.Lock()
-	defer im.proc.mu.Unlock()
-
-	return im.linked
 }
 
 func (im *Image) commit() error {

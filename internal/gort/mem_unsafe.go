@@ -33,6 +33,15 @@ func store(addr uint64, size int, v uint64) {
 	atomic.StoreUint64((*uint64)(pointer(addr)), v)
 }
 
+// swap stores the new value if the old one is there.
+func swap(addr uint64, size int, old, to uint64) bool {
+	if size == 4 {
+		return atomic.CompareAndSwapUint32((*uint32)(pointer(addr)), uint32(old), uint32(to))
+	}
+
+	return atomic.CompareAndSwapUint64((*uint64)(pointer(addr)), old, to)
+}
+
 // call calls a function without arguments or results, by its address.
 //
 //go:noinline

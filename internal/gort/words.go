@@ -102,8 +102,16 @@ func write(ws []word) (back []word, err error) {
 		opened = append(opened, page)
 	}
 
-	for _, w := range ws {
-		store(w.at, w.size, w.new)
+	for i, w := range back { // its new is what was there
+		if swap(w.at, w.size, w.new, w.old[0]) {
+			continue
+		}
+
+		for _, w := range slices.Backward(back[:i]) {
+			swap(w.at, w.size, w.old[0], w.new)
+		}
+
+		return nil, w.wrong(load(w.at, w.size))
 	}
 
 	return back, nil

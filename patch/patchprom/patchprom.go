@@ -21,6 +21,7 @@ type collector struct {
 	tookMax, swapMax, gateMax *prometheus.Desc
 	loaded, applied, revoked  *prometheus.Desc
 	domains, slots, lost      *prometheus.Desc
+	mapped, retired           *prometheus.Desc
 }
 
 // New is a collector of the engine's Stats. They are read when Prometheus asks, and cost
@@ -45,6 +46,8 @@ func New(e *patch.Engine, labels prometheus.Labels) prometheus.Collector {
 		revoked: desc("revoked", "Patches that are loaded though they are revoked."),
 		domains: desc("domains", "Domains that are attached."),
 		slots:   desc("slots", "Slots that the program declares."),
+		mapped:  desc("mapped_bytes", "Memory mapped for payloads, in the whole process."),
+		retired: desc("retired_bytes", "Of this, memory of payloads that were unloaded, and can't be unmapped."),
 		lost:    desc("events_lost_total", "Events that receivers were too slow for."),
 	}
 }
@@ -53,7 +56,7 @@ func New(e *patch.Engine, labels prometheus.Labels) prometheus.Collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.took, c.swap, c.gate, c.tookMax, c.swapMax, c.gateMax,
-		c.loaded, c.applied, c.revoked, c.domains, c.slots, c.lost,
+		c.loaded, c.applied, c.revoked, c.domains, c.slots, c.lost, c.mapped, c.retired,
 	} {
 		ch <- d
 	}
@@ -77,6 +80,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 
 	for d, v := range map[*prometheus.Desc]int{
 		c.loaded: s.Loaded, c.applied: s.Applied, c.revoked: s.Revoked, c.domains: s.Domains, c.slots: len(patch.Slots()),
+		c.mapped: s.Mapped, c.retired: s.Retired,
 	} {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v))
 	}

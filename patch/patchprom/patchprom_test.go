@@ -58,13 +58,14 @@ func TestCollector(t *testing.T) {
 		"operation_seconds engine=one op=apply outcome=ok":      1,
 		"operation_seconds engine=one op=apply outcome=refused": 2,
 		"operation_seconds engine=one op=upload outcome=ok":     1,
-		"loaded engine=one":            1,
-		"applied engine=one":           1,
-		"revoked engine=one":           0,
-		"domains engine=one":           1,
-		"slots engine=one":             float64(len(patch.Slots())),
-		"events_lost_total engine=one": 0,
-		"loaded engine=two":            0,
+		"mapped_bytes engine=one":                               0,
+		"loaded engine=one":                                     1,
+		"applied engine=one":                                    1,
+		"revoked engine=one":                                    0,
+		"domains engine=one":                                    1,
+		"slots engine=one":                                      float64(len(patch.Slots())),
+		"events_lost_total engine=one":                          0,
+		"loaded engine=two":                                     0,
 	} {
 		got, ok := seen["vgraft_patch_"+name]
 		require.True(t, ok, "%s is missing from %v", name, seen)

@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"github.com/vgraft/vgraft/internal/payload"
 	"github.com/vgraft/vgraft/patch"
@@ -160,13 +165,9 @@ func itabs(f fixture) {
 //go:noinline
 func anyT() any { return &T{} }
 
-// words: they change with the transition and come back, also in tables that were built
-// before and meanwhile.
-func words(f fixture) {
-	old := anyT().(first)
-	want("before", old.M(), 1)
-
-	p := f.file("words")
+// wide is a payload that changes a method and a function value of the process.
+func (f fixture) wide(name string) *payload.File {
+	p := f.file(name)
 	entry := methodOfPointer(typeOf[*T]())
 
 	for i := range uint64(2) {
@@ -181,6 +182,17 @@ func words(f fixture) {
 		Kind: payload.WordFuncValue, Name: "value", Size: 8, At: f.at(at, "value"),
 		Old: []payload.Value{{Ref: f.at(load[uint64](at), "main.F·f")}}, New: payload.Value{Ref: payload.Ref{Kind: payload.RefImage, Value: p.Rodata.Addr}},
 	})
+
+	return p
+}
+
+// words: they change with the transition and come back, also in tables that were built
+// before and meanwhile.
+func words(f fixture) {
+	old := anyT().(first)
+	want("before", old.M(), 1)
+
+	p := f.wide("words")
 	p.Meta.Expect = []payload.ExpectBytes{{Name: "limit", Addr: f.at(address(&limit), "limit"), Bytes: []byte{1, 2, 3, 4}}}
 
 	loaded := must(f.upload(p))
@@ -262,6 +274,157 @@ func words(f fixture) {
 		want("value", value(), 42)
 		must(f.engine.Revert(ctx, loaded, everywhere))
 	}
+}
+
+// replaced: a replacement that fails leaves the words of what was to go.
+func replaced(f fixture) {
+	everywhere := patch.Everywhere()
+	p, q := f.wide("p"), f.wide("q")
+	q.Meta.Words[2].Old[0] = p.Meta.Words[2].Old[0]
+
+	a, b := must(f.upload(p)), must(f.upload(q))
+	must(f.engine.Apply(ctx, a, everywhere))
+
+	_, err := f.engine.Apply(ctx, b, everywhere) // on top of it, which it isn't made for
+	wantErr("content", err, patch.ErrContent)
+	want("value", value(), 42)
+
+	must(f.engine.Replace(ctx, b, everywhere))
+	want("value", value(), 42)
+
+	// A word that somebody else writes to meanwhile is in the way of the revert, and of
+	// nothing else.
+	ours := value
+	value = other
+	_, err = f.engine.Revert(ctx, b, everywhere)
+	wantErr("content", err, patch.ErrContent)
+	_, err = f.engine.Replace(ctx, a, everywhere)
+	wantErr("content", err, patch.ErrContent)
+	want("answer", f.answer(), 42)
+	want("applied", f.domain.Applied()[0], b)
+	value = ours
+
+	must(f.engine.Revert(ctx, b, everywhere))
+	want("value", value(), 1)
+	want("applied", len(f.domain.Applied()), 0)
+}
+
+func other() int { return 2 }
+
+// nobody: a patch is applied everywhere though no domain is attached.
+func nobody(f fixture) {
+	f.engine.Detach(f.domain)
+
+	p := must(f.upload(f.wide("nobody")))
+	want("words", must(f.engine.Apply(ctx, p, patch.Everywhere())).Words >= 3, true)
+	want("value", value(), 42)
+	wantErr("applied", f.engine.Unload(ctx, p), patch.ErrApplied)
+
+	q := must(f.upload(f.file("other")))
+	must(f.engine.Replace(ctx, q, patch.Everywhere()))
+	want("value", value(), 1)
+	must(f.engine.Replace(ctx, p, patch.Everywhere()))
+	want("value", value(), 42)
+
+	// A domain that is attached now begins with it.
+	if err := f.engine.Attach(ctx, f.domain); err != nil {
+		panic(err)
+	}
+
+	want("answer", f.answer(), 42)
+	must(f.engine.Revert(ctx, p, patch.Everywhere()))
+	want("value", value(), 1)
+	want("answer", f.answer(), 1)
+}
+
+// restored: the next engine brings back what the journal has.
+func restored(f fixture) {
+	name := filepath.Join(must(os.MkdirTemp("", "native")), "journal")
+	defer os.RemoveAll(filepath.Dir(name))
+
+	j := must(patch.OpenJournal(name))
+	file := f.wide("restored")
+
+	f.engine = patch.NewEngine(patch.Options{AllowUnsigned: true, Journal: j})
+	f.domain = patch.NewDomain("vm")
+
+	if err := f.engine.Attach(ctx, f.domain); err != nil {
+		panic(err)
+	}
+
+	p := must(f.upload(file))
+	must(f.engine.Apply(ctx, p, patch.Everywhere()))
+
+	state := must(os.ReadFile(name)) // as a process leaves it that ends here
+
+	must(f.engine.Revert(ctx, p, patch.Everywhere()))
+
+	if err := errors.Join(f.engine.Unload(ctx, p), j.Close(), os.WriteFile(name, state, 0o600)); err != nil {
+		panic(err)
+	}
+
+	j = must(patch.OpenJournal(name))
+	defer j.Close()
+
+	f.engine = patch.NewEngine(patch.Options{AllowUnsigned: true, Journal: j})
+	f.domain = patch.NewDomain("vm")
+
+	if err := f.engine.Attach(ctx, f.domain); err != nil {
+		panic(err)
+	}
+
+	p = must(f.upload(file))
+
+	_, err := f.engine.Restore(ctx, patch.On(f.domain))
+	wantErr("a domain before all", err, patch.ErrProcessWide)
+	want("value", value(), 1)
+
+	must(f.engine.Restore(ctx, patch.Everywhere()))
+	must(f.engine.Restore(ctx, patch.On(f.domain)))
+	want("value", value(), 42)
+	want("answer", f.answer(), 42)
+	must(f.engine.Revert(ctx, p, patch.Everywhere()))
+	want("value", value(), 1)
+}
+
+// flips: what is called while words change is old or new.
+func flips(f fixture) {
+	p := must(f.upload(f.wide("flips")))
+	table := anyT().(first)
+
+	var (
+		stop atomic.Bool
+		bad  atomic.Int64
+		wg   sync.WaitGroup
+	)
+
+	for range 4 {
+		wg.Go(func() {
+			w := f.domain.NewWorker("w")
+			defer w.Close()
+
+			for !stop.Load() {
+				s := w.Enter()
+				a := slot.In(s)()
+				w.Leave()
+
+				if m := table.M(); m != 1 && m != 43 || a != 1 && a != 42 {
+					bad.Add(1)
+				}
+			}
+		})
+	}
+
+	for range 300 {
+		must(f.engine.Apply(ctx, p, patch.Everywhere()))
+		want("table", table.M(), 43)
+		must(f.engine.Revert(ctx, p, patch.Everywhere()))
+		want("table", table.M(), 1)
+	}
+
+	stop.Store(true)
+	wg.Wait()
+	want("wrong answers", bad.Load(), 0)
 }
 
 var pruned = [2]uint64{5, 6}
