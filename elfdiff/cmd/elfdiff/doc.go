@@ -4,6 +4,8 @@
 //
 //	bundle PROGRAM      save a program with what it was linked from, when it is released
 //	diff BASE           say what a fix changes, and whether it can be patched
+//	build BASE          make the payload, or say why there can't be one
+//	coverage BASE       say what share of a program's functions a fix could reach
 //	inspect PAYLOAD     say what a payload is for and does; nothing is verified
 //	keygen              make a key to sign with, and the file of it that is trusted
 //	sign PAYLOAD        sign a payload
@@ -15,7 +17,7 @@
 //	-o FILE             write it there
 //	-json               JSON instead of text
 //
-// of bundle and diff, for where the program's source is and what the program doesn't record:
+// of bundle, diff, build and coverage, for where the program's source is and what the program doesn't record:
 //
 //	-dir DIR            of the main module, as it was; without it, the working directory
 //	-package PATH       what was given to go build; again for each, if it was several files
@@ -25,7 +27,7 @@
 //	-ldflags FLAGS      of go build's -ldflags, which aren't recorded with -trimpath
 //	-pgo FILE           of go build's -pgo, if it isn't where it was
 //
-// of diff. BASE is what runs: a bundle, or the program itself. The fix is built as it was, from
+// of diff and build. BASE is what runs: a bundle, or the program itself. The fix is built as it was, from
 // -dir with what is laid over it, and the tree isn't changed:
 //
 //	-base-dir DIR       of the main module as BASE was built from it, if BASE is no bundle
@@ -36,6 +38,11 @@
 //	-fixed FILE         nothing is built: the bundle, or the program, that has the fix
 //	-process-wide       words of tables that are the whole process's may be overwritten
 //	-accept KIND:NAME   a refusal that you know better; may be given again
+//
+// of build:
+//
+//	-name NAME          proposed for the patch
+//	-key FILE           sign the payload, too
 //
 // of keygen, sign and verify:
 //

@@ -81,17 +81,7 @@ func (t *tool) sign(context.Context) error {
 		return err
 	}
 
-	text, err := os.ReadFile(t.key)
-	if err != nil {
-		return err
-	}
-
-	key, err := payload.ReadPrivateKey(text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", t.key, err)
-	}
-
-	out, err := payload.Sign(file, key)
+	out, id, err := signWith(t.key, file)
 	if err != nil {
 		return err
 	}
@@ -99,8 +89,6 @@ func (t *tool) sign(context.Context) error {
 	if err := write(t.output, func(w io.Writer) error { _, err := w.Write(out); return err }); err != nil {
 		return err
 	}
-
-	id := payload.KeyIDOf(key.Public().(ed25519.PublicKey)).String()
 
 	return t.say(signed{File: t.output, KeyID: id}, "%s: signed with key %s", t.output, id)
 }

@@ -41,8 +41,8 @@ type tool struct {
 	err  io.Writer
 	args []string // those that are no flags
 
-	output, key, keys string
-	json              bool
+	output, key, keys, name string
+	json                    bool
 
 	source sourceFlags
 	fix    fixFlags
@@ -99,10 +99,18 @@ type verb struct {
 // verbs gives them all by name.
 func verbs() map[string]verb {
 	return map[string]verb{
-		"bundle":  {1, func(t *tool, f *flag.FlagSet) { t.outputFlag(f); t.source.add(f) }, (*tool).bundle},
-		"diff":    {1, func(t *tool, f *flag.FlagSet) { t.source.add(f); t.fix.add(f) }, (*tool).diff},
-		"inspect": {1, func(*tool, *flag.FlagSet) {}, (*tool).inspect},
-		"keygen":  {0, (*tool).outputFlag, (*tool).keygen},
+		"bundle": {1, func(t *tool, f *flag.FlagSet) { t.outputFlag(f); t.source.add(f) }, (*tool).bundle},
+		"build": {1, func(t *tool, f *flag.FlagSet) {
+			t.outputFlag(f)
+			t.source.add(f)
+			t.fix.add(f)
+			f.StringVar(&t.key, "key", "", "")
+			f.StringVar(&t.name, "name", "", "")
+		}, (*tool).build},
+		"coverage": {1, func(t *tool, f *flag.FlagSet) { t.source.add(f) }, (*tool).coverage},
+		"diff":     {1, func(t *tool, f *flag.FlagSet) { t.source.add(f); t.fix.add(f) }, (*tool).diff},
+		"inspect":  {1, func(*tool, *flag.FlagSet) {}, (*tool).inspect},
+		"keygen":   {0, (*tool).outputFlag, (*tool).keygen},
 		"sign": {1, func(t *tool, f *flag.FlagSet) {
 			t.outputFlag(f)
 			f.StringVar(&t.key, "key", "", "")
