@@ -39,7 +39,7 @@ func (c config) command(dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func (c config) version(t *testing.T) string {
+func (c config) version(t testing.TB) string {
 	t.Helper()
 
 	out, err := c.command(t.TempDir(), "env", "GOVERSION").CombinedOutput()
@@ -55,7 +55,7 @@ func (c config) version(t *testing.T) string {
 const programDir = "testdata/program"
 
 // build builds a program from files, and links it in reverse.
-func (c config) build(t *testing.T, files map[string]string) (p *program.Program, exe string) {
+func (c config) build(t testing.TB, files map[string]string) (p *program.Program, exe string) {
 	t.Helper()
 
 	dir := t.TempDir()
@@ -113,7 +113,7 @@ func (c config) build(t *testing.T, files map[string]string) (p *program.Program
 	return p, exe
 }
 
-func text(t *testing.T, name string) string {
+func text(t testing.TB, name string) string {
 	t.Helper()
 
 	b, err := os.ReadFile(filepath.Join("testdata", name+".txt"))
@@ -123,14 +123,14 @@ func text(t *testing.T, name string) string {
 }
 
 // files are those of a program.
-func (c config) files(t *testing.T, what string) map[string]string {
+func (c config) files(t testing.TB, what string) map[string]string {
 	t.Helper()
 
 	return map[string]string{"main.go": text(t, "main"), "load.go": text(t, "load"), "what.go": what}
 }
 
 // pair builds a program and its fixed version: files of the test data by their names.
-func (c config) pair(t *testing.T, base, fixed string) (b, f *program.Program, exe, fixedExe string) {
+func (c config) pair(t testing.TB, base, fixed string) (b, f *program.Program, exe, fixedExe string) {
 	t.Helper()
 
 	b, exe = c.build(t, c.files(t, base))
@@ -288,7 +288,7 @@ func (c *closure) include(s *program.Symbol) {
 }
 
 // plan is for a payload with these functions, each the slot of its name.
-func (c *closure) plan(t *testing.T, fixed *program.Program, version string, roots ...string) Plan {
+func (c *closure) plan(t testing.TB, fixed *program.Program, version string, roots ...string) Plan {
 	t.Helper()
 
 	anchor, ok := c.base.ELF.Lookup("main.anchor")
@@ -324,7 +324,7 @@ func (c *closure) plan(t *testing.T, fixed *program.Program, version string, roo
 }
 
 // stack has later payloads be linked against one, but for what changes.
-func (c *closure) stack(t *testing.T, f *payload.File, changed ...string) (id string) {
+func (c *closure) stack(t testing.TB, f *payload.File, changed ...string) (id string) {
 	t.Helper()
 
 	b, err := f.Marshal()
@@ -344,7 +344,7 @@ func (c *closure) stack(t *testing.T, f *payload.File, changed ...string) (id st
 }
 
 // write writes a payload to a file, and gives its name and size.
-func write(t *testing.T, f *payload.File) (file string, size int) {
+func write(t testing.TB, f *payload.File) (file string, size int) {
 	t.Helper()
 
 	b, err := f.Marshal()
