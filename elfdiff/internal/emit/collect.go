@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/vgraft/vgraft/elfdiff/internal/goobj"
 	"github.com/vgraft/vgraft/elfdiff/internal/program"
@@ -75,7 +76,7 @@ func (e *emitter) include(s *program.Symbol) error {
 
 	e.included[s] = true
 
-	if _, itab := e.itabs[s]; itab || !s.Defined() || s.Size < uint64(len(s.Data)) || s.Size > payload.MaxImage {
+	if s.IsItab() || !s.Defined() || s.Size < uint64(len(s.Data)) || s.Size > payload.MaxImage {
 		return &PlanError{s.Name, "can't be included"}
 	}
 
@@ -186,7 +187,7 @@ func (e *emitter) resolve(s *program.Symbol) (payload.Ref, bool) {
 // symbolName is the symbol's name in an ELF file.
 func symbolName(s *program.Symbol) string {
 	switch {
-	case s.Name == "":
+	case s.Name == "" || strings.ContainsRune(s.Name, 0) || !utf8.ValidString(s.Name):
 		return "go:anonymous"
 	case s.IsText() && s.ABI == goobj.ABI0:
 		return s.Name + ".abi0"

@@ -5,10 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/vgraft/vgraft/internal/payload"
 )
 
 // emulator runs programs for arm64.
@@ -69,4 +72,56 @@ func TestEmit_runsInTheBase(t *testing.T) {
 			require.Equal(t, run(t, x.config, nil, fixedExe), run(t, x.config, x.env, exe, file))
 		})
 	}
+}
+
+func TestEmit_linksAgainstAPayload(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds programs")
+	}
+
+	for _, arch := range []string{"amd64", "arm64"} {
+		t.Run(arch, func(t *testing.T) {
+			c := config{arch: arch}
+			base, first, exe, _ := c.pair(t, text(t, "base"), text(t, "fixed"))
+			second, secondExe := c.build(t, c.files(t, strings.Replace(text(t, "fixed"), `return s + "new"`, `return s + "newer" + boxName + *origin.name`, 1)))
+
+			f, err := Emit(newClosure(base).plan(t, first, c.version(t), "leaf", "all"))
+			require.NoError(t, err)
+
+			n := newClosure(base)
+			id := n.stack(t, f, "main.leaf", "main.all")
+
+			p := n.plan(t, second, c.version(t), "leaf", "all")
+			p.Meta.Depends = []string{id}
+			require.Less(t, len(p.Include), len(f.Symbols)/2)
+
+			g, err := Emit(p)
+			require.NoError(t, err)
+			require.Contains(t, kinds(g), payload.RefPatch)
+
+			below, _ := write(t, f)
+			above, _ := write(t, g)
+
+			require.Equal(t, lines(run(t, c, nil, secondExe), "all"), lines(run(t, c, nil, exe, below, above), "all"))
+		})
+	}
+}
+
+// lines are those that begin with a word.
+func lines(s, first string) (out []string) {
+	for _, l := range strings.Split(s, "\n") {
+		if strings.HasPrefix(l, first+" ") {
+			out = append(out, l)
+		}
+	}
+
+	return out
+}
+
+func kinds(f *payload.File) (out []payload.RefKind) {
+	for _, r := range f.Relocs {
+		out = append(out, r.Ref.Kind)
+	}
+
+	return out
 }

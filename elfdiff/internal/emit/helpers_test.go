@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func (c config) command(dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func (c config) version(t *testing.T) string {
+func (c config) version(t testing.TB) string {
 	t.Helper()
 
 	out, err := c.command(t.TempDir(), "env", "GOVERSION").CombinedOutput()
@@ -54,7 +55,7 @@ func (c config) version(t *testing.T) string {
 const programDir = "testdata/program"
 
 // build builds a program from files, and links it in reverse.
-func (c config) build(t *testing.T, files map[string]string) (p *program.Program, exe string) {
+func (c config) build(t testing.TB, files map[string]string) (p *program.Program, exe string) {
 	t.Helper()
 
 	dir := t.TempDir()
@@ -112,7 +113,7 @@ func (c config) build(t *testing.T, files map[string]string) (p *program.Program
 	return p, exe
 }
 
-func text(t *testing.T, name string) string {
+func text(t testing.TB, name string) string {
 	t.Helper()
 
 	b, err := os.ReadFile(filepath.Join("testdata", name+".txt"))
@@ -121,16 +122,19 @@ func text(t *testing.T, name string) string {
 	return string(b)
 }
 
-// pair builds a program and its fixed version: files of the test data by their names.
-func (c config) pair(t *testing.T, base, fixed string) (b, f *program.Program, exe, fixedExe string) {
+// files are those of a program.
+func (c config) files(t testing.TB, what string) map[string]string {
 	t.Helper()
 
-	files := func(what string) map[string]string {
-		return map[string]string{"main.go": text(t, "main"), "load.go": text(t, "load"), "what.go": what}
-	}
+	return map[string]string{"main.go": text(t, "main"), "load.go": text(t, "load"), "what.go": what}
+}
 
-	b, exe = c.build(t, files(base))
-	f, fixedExe = c.build(t, files(fixed))
+// pair builds a program and its fixed version: files of the test data by their names.
+func (c config) pair(t testing.TB, base, fixed string) (b, f *program.Program, exe, fixedExe string) {
+	t.Helper()
+
+	b, exe = c.build(t, c.files(t, base))
+	f, fixedExe = c.build(t, c.files(t, fixed))
 
 	return b, f, exe, fixedExe
 }
@@ -142,6 +146,8 @@ type closure struct {
 	base    *program.Program
 	content map[program.Content]*program.Symbol
 	byName  map[string][]*program.Symbol
+
+	below map[string]uint64 // symbols of a payload that is linked against, and that didn't change
 
 	needed map[*program.Symbol]bool
 	in     map[*program.Symbol]bool
@@ -189,6 +195,10 @@ func (c *closure) Resolve(s *program.Symbol) (payload.Ref, bool) {
 		return payload.Ref{Kind: payload.RefHost, Value: h.Addr, Name: symbolName(s)}, true
 	}
 
+	if at, ok := c.below[symbolName(s)]; ok && !s.Anonymous() && !c.needed[s] {
+		return payload.Ref{Kind: payload.RefPatch, Value: at}, true
+	}
+
 	if !s.Defined() && s.Linked {
 		if e, ok := c.base.ELF.Lookup(s.Name); ok {
 			return payload.Ref{Kind: payload.RefHost, Value: e.Addr, Name: s.Name}, true
@@ -234,7 +244,7 @@ func (c *closure) need(roots ...*program.Symbol) {
 	}
 
 	for _, s := range all {
-		if s.IsText() && c.host(s) == nil {
+		if _, below := c.below[symbolName(s)]; s.IsText() && c.host(s) == nil && !below {
 			c.mark(s, leads)
 		}
 	}
@@ -278,7 +288,7 @@ func (c *closure) include(s *program.Symbol) {
 }
 
 // plan is for a payload with these functions, each the slot of its name.
-func (c *closure) plan(t *testing.T, fixed *program.Program, version string, roots ...string) Plan {
+func (c *closure) plan(t testing.TB, fixed *program.Program, version string, roots ...string) Plan {
 	t.Helper()
 
 	anchor, ok := c.base.ELF.Lookup("main.anchor")
@@ -313,8 +323,28 @@ func (c *closure) plan(t *testing.T, fixed *program.Program, version string, roo
 	return p
 }
 
+// stack has later payloads be linked against one, but for what changes.
+func (c *closure) stack(t testing.TB, f *payload.File, changed ...string) (id string) {
+	t.Helper()
+
+	b, err := f.Marshal()
+	require.NoError(t, err)
+
+	p, err := payload.Parse(b)
+	require.NoError(t, err)
+
+	c.below = map[string]uint64{}
+	for _, s := range f.Symbols {
+		if !slices.Contains(changed, s.Name) {
+			c.below[s.Name] = s.Addr
+		}
+	}
+
+	return p.ID
+}
+
 // write writes a payload to a file, and gives its name and size.
-func write(t *testing.T, f *payload.File) (file string, size int) {
+func write(t testing.TB, f *payload.File) (file string, size int) {
 	t.Helper()
 
 	b, err := f.Marshal()
