@@ -258,8 +258,6 @@ func (e *entry) try(t *testing.T) string {
 			fix = e.open(t, e.build(t, e.head["fixed"], true))
 		}
 
-		attempt.options.Name = e.name
-
 		report, err := elfdiff.Diff(t.Context(), base, fix, attempt.options)
 		require.NoError(t, err)
 

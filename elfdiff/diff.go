@@ -1,9 +1,7 @@
 package elfdiff
 
 import (
-	"bytes"
 	"context"
-	"debug/buildinfo"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,11 +62,6 @@ func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
 	a := newAnalysis(progs[0], progs[1], r, o)
 	a.buildInfo = [2]*BuildInfo{&base.Info, &fixed.Info}
 	r.analysis = a
-
-	if bi, err := buildinfo.Read(bytes.NewReader(base.ELF)); err == nil {
-		a.goVersion = bi.GoVersion
-	}
-
 	a.run()
 
 	r.Refusals = sortRefusals(r.Refusals)
@@ -142,7 +135,6 @@ type analysis struct {
 	opts      Options
 	report    *Report
 	buildInfo [2]*BuildInfo
-	goVersion string // of the base, as runtime.Version gives it
 
 	slots      []slot                     // of the base
 	stale      map[*program.Symbol]*stale // functions of the base
@@ -190,7 +182,7 @@ func (a *analysis) run() {
 
 	a.slots, _ = findSlots(a.base)
 
-	(&reach{analysis: a, in: edges(a.base)}).run()
+	(&reach{analysis: a, refs: newReferences(a.base, a.slots)}).run()
 
 	if len(a.report.Refusals) > 0 {
 		return // what would be in the payload doesn't matter
@@ -242,6 +234,8 @@ func (a *analysis) checkFunction(s, f *program.Symbol) {
 		a.refuse(RefuseRuntime, s.Name, "", nil)
 	case s.IsAssembly() || f.IsAssembly():
 		a.refuse(RefuseAssembly, s.Name, "", nil)
+	case s.Flags&goobj.NoSplit != 0 && s.Flags&(goobj.Leaf|goobj.Dupok|goobj.ABIWrapper) == 0:
+		a.refuse(RefuseNoSplit, s.Name, "", nil)
 	case s.Flags&goobj.Linkname != 0 && s.Name != "main.main" && s.Package() != f.Package():
 		a.refuse(RefuseLinkname, s.Name, "it moved to "+f.Package(), nil)
 	}
@@ -285,7 +279,7 @@ func (a *analysis) take() {
 
 	a.sortIncluded()
 	a.checkIncluded()
-	a.checkPackages()
+	a.checkNewVariables()
 	a.list()
 }
 
@@ -299,25 +293,8 @@ func (a *analysis) checkIncluded() {
 		switch {
 		case f.IsAssembly():
 			a.refuse(RefuseAssembly, f.Name, "it would have to be in the payload: "+a.why[f], nil)
-		case f.Flags&goobj.NoSplit != 0 && f.Flags&goobj.Leaf == 0 && !isShared(f) && a.growsStack(f):
-			a.refuse(RefuseNoSplit, f.Name, "", nil)
 		}
 	}
-}
-
-// growsStack says whether a function without a check of the stack needs more of it than
-// before.
-func (a *analysis) growsStack(f *program.Symbol) bool {
-	fn, _ := f.Func()
-
-	b := a.inBase(f)
-	if b == nil || !b.Defined() {
-		return fn.Locals > 0
-	}
-
-	was, _ := b.Func()
-
-	return fn.Locals > was.Locals || b.Flags&goobj.NoSplit == 0
 }
 
 // list fills in the report.

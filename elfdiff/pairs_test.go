@@ -536,7 +536,10 @@ func describe(r *elfdiff.Report) string {
 func (p *pair) meets(w want, r elfdiff.Refusal) bool {
 	symbol := p.own(w.symbol)
 
-	return slices.Contains(strings.Split(w.kinds, "|"), string(r.Kind)) &&
+	kinds := strings.Split(w.kinds, "|")
+	outside := len(r.Path) > 1 && slices.Contains(kinds, "caller") // whatever way leads to the caller
+
+	return (outside || slices.Contains(kinds, string(r.Kind))) &&
 		(w.symbol == "*" || strings.Contains(r.Symbol, symbol) || strings.Contains(r.Detail, symbol) ||
 			slices.ContainsFunc(r.Path, func(s string) bool { return strings.Contains(s, symbol) }))
 }

@@ -31,8 +31,19 @@ type stale struct {
 // about by one that is, when the function that has it ran.
 type reach struct {
 	*analysis
-	in    map[*program.Symbol][]edge
+	refs  *references
 	queue []*program.Symbol
+}
+
+// references is who refers to what in a running program.
+type references struct {
+	arch  string
+	in    map[*program.Symbol][]edge
+	slots []slot
+}
+
+func newReferences(p *program.Program, slots []slot) *references {
+	return &references{arch: p.ELF.Arch, in: edges(p), slots: slots}
 }
 
 // edges lists who refers to what in the running program.
@@ -91,53 +102,60 @@ func (r *reach) spoil(caller, because *program.Symbol) {
 	r.queue = append(r.queue, caller)
 }
 
-// close looks at every reference to a stale function.
-func (r *reach) close(s *program.Symbol) {
-	if s.Name == "main.main" {
-		r.open(RefuseCaller, s, "it runs already, and may call what has changed at any time")
-		return
+// way is a reference through which a function may begin to run.
+type way struct {
+	kind   RefusalKind // empty is a call, or as good as one: caller is what must not run either
+	caller *program.Symbol
+	detail string
+
+	word    string // the kind of a word of read-only data that leads here; empty is none
+	at      edge   // that word
+	holders []edge // who has a function value that the word is of
+	slot    string // that the way leads through: binding it closes the way
+}
+
+// ways lists the references to a function of the running program.
+func (x *references) ways(s *program.Symbol) []way {
+	switch {
+	case s.Name == "main.main":
+		return []way{{kind: RefuseCaller, detail: "it runs already, and may call what has changed at any time"}}
+	case isInit(s):
+		return []way{{kind: RefuseInitialiser, detail: "it ran when the program began, with the old version"}}
+	case strings.HasPrefix(s.Name, "_cgoexp_"):
+		return []way{{kind: RefuseCgo, detail: "C code calls it"}}
+	case isRuntime(s.Package()):
+		return []way{{kind: RefuseRuntime}}
 	}
 
-	if isInit(s) {
-		r.open(RefuseInitialiser, s, "it ran when the program began, with the old version")
-		return
-	}
+	var out []way
 
-	if strings.HasPrefix(s.Name, "_cgoexp_") {
-		r.open(RefuseCgo, s, "C code calls it")
-		return
-	}
-
-	if isRuntime(s.Package()) {
-		r.open(RefuseRuntime, s, "")
-		return
-	}
-
-	for _, e := range r.in[s] {
+	for _, e := range x.in[s] {
 		switch g := e.from; {
 		case g.IsText() && isCall(e.reloc):
-			r.spoil(g, s)
+			out = append(out, way{caller: g})
 		case g.IsText():
-			r.closure(s, e)
+			out = append(out, x.closure(s, e))
 		case g.IsFuncValue():
-			r.value(s, g)
+			out = append(out, x.values(g)...)
 		case g.IsItab():
-			r.word(RefuseInterfaceTable, payload.WordItab, s, e, "a method in "+g.Name)
+			out = append(out, way{kind: RefuseInterfaceTable, word: payload.WordItab, at: e, detail: "a method in " + g.Name})
 		case g.IsType():
-			r.word(RefuseMethodTable, payload.WordMethod, s, e, "a method of "+typeName(g))
+			out = append(out, way{kind: RefuseMethodTable, word: payload.WordMethod, at: e, detail: "a method of " + typeName(g)})
 		case g.IsDict():
-			r.word(RefuseDictionary, payload.WordDict, s, e, "in "+g.Name)
-		case r.own(s, g):
+			out = append(out, way{kind: RefuseDictionary, word: payload.WordDict, at: e, detail: "in " + g.Name})
+		case x.own(s, g):
 			// A table of jumps inside the function.
 		default:
-			r.open(RefuseFunctionValue, s, "its address is in "+label(g))
+			out = append(out, way{kind: RefuseFunctionValue, detail: "its address is in " + label(g)})
 		}
 	}
+
+	return out
 }
 
 // own says whether data that refers to a function is only used by that function.
-func (r *reach) own(s, data *program.Symbol) bool {
-	for _, e := range r.in[data] {
+func (x *references) own(s, data *program.Symbol) bool {
+	for _, e := range x.in[data] {
 		if e.from != s {
 			return false
 		}
@@ -149,53 +167,61 @@ func (r *reach) own(s, data *program.Symbol) bool {
 // closure is a function whose code address another function takes: it makes a function
 // value with captured variables of it, and these can be anywhere. Those that are made on
 // the stack live no longer than the frame of their maker, as a call would.
-func (r *reach) closure(s *program.Symbol, e edge) {
+func (x *references) closure(s *program.Symbol, e edge) way {
 	switch n := s.Name; {
-	case strings.Contains(n, ".deferwrap"), onStack(r.base.ELF.Arch, e):
-		r.spoil(e.from, s)
+	case strings.Contains(n, ".deferwrap"), onStack(x.arch, e):
+		return way{caller: e.from}
 	case strings.Contains(n, ".gowrap"):
-		r.open(RefuseGoroutine, s, "goroutines that "+e.from.Name+" started may run it")
+		return way{kind: RefuseGoroutine, detail: "goroutines that " + e.from.Name + " started may run it"}
 	case strings.HasSuffix(n, "-fm"):
-		r.open(RefuseMethodValue, s, "method values that "+e.from.Name+" made may be stored")
-	default:
-		r.open(RefuseClosure, s, "closures that "+e.from.Name+" made may be stored")
+		return way{kind: RefuseMethodValue, detail: "method values that " + e.from.Name + " made may be stored"}
 	}
+
+	return way{kind: RefuseClosure, detail: "closures that " + e.from.Name + " made may be stored"}
 }
 
-// value looks at who uses the function value of a stale function: the one word that all
+// values looks at who uses the function value of a function: the one word that all
 // function values without captured variables share.
-func (r *reach) value(s, value *program.Symbol) {
+func (x *references) values(value *program.Symbol) (out []way) {
 	var holders []edge
 
-	for _, e := range r.in[value] {
-		if i := slices.IndexFunc(r.slots, func(x slot) bool { return x.holder == e.from && x.value == value && x.at == e.reloc.Off }); i >= 0 {
-			r.bound[r.slots[i].name] = true
-			continue
-		}
+	for _, e := range x.in[value] {
+		i := slices.IndexFunc(x.slots, func(s slot) bool { return s.holder == e.from && s.value == value && s.at == e.reloc.Off })
 
-		if e.from.IsText() && startsGoroutine(e) {
-			r.open(RefuseGoroutine, s, "goroutines that "+e.from.Name+" started may run it")
-			return
+		switch {
+		case i >= 0:
+			out = append(out, way{slot: x.slots[i].name})
+		case e.from.IsText() && startsGoroutine(e):
+			out = append(out, way{kind: RefuseGoroutine, detail: "goroutines that " + e.from.Name + " started may run it"})
+		default:
+			holders = append(holders, e)
 		}
-
-		holders = append(holders, e)
 	}
 
 	if len(holders) == 0 {
-		return
+		return out
 	}
 
-	word := edge{value, value.Relocs()[0]}
-	detail := "a value of it, that " + label(holders[0].from) + " has, may be stored anywhere"
+	return append(out, way{
+		kind: RefuseFunctionValue, word: payload.WordFuncValue, at: edge{value, value.Relocs()[0]}, holders: holders,
+		detail: "a value of it, that " + label(holders[0].from) + " has, may be stored anywhere",
+	})
+}
 
-	if r.opts.ProcessWide {
-		if why := r.repointable(s, holders); why != "" {
-			r.refuse(RefuseSignature, s.Name, why, r.path(s))
-			return
+// close closes the ways to a stale function, or refuses.
+func (r *reach) close(s *program.Symbol) {
+	for _, w := range r.refs.ways(s) {
+		switch {
+		case w.slot != "":
+			r.bound[w.slot] = true
+		case w.caller != nil:
+			r.spoil(w.caller, s)
+		case w.word == "" || !r.opts.ProcessWide:
+			r.open(w.kind, s, w.detail)
+		default:
+			r.word(s, w)
 		}
 	}
-
-	r.word(RefuseFunctionValue, payload.WordFuncValue, s, word, detail)
 }
 
 // startsGoroutine says whether a reference to a function value is the argument of a go
@@ -210,28 +236,24 @@ func startsGoroutine(e edge) bool {
 	return false
 }
 
-// word is a way through a word of read-only data: overwriting it closes the way.
-func (r *reach) word(refused RefusalKind, kind string, s *program.Symbol, e edge, detail string) {
+// word closes a way through a word of read-only data by overwriting it.
+func (r *reach) word(s *program.Symbol, w way) {
 	now := r.inFixed(s)
 
-	switch {
-	case !r.opts.ProcessWide:
-		r.open(refused, s, detail)
-		return
-	case now == nil || !now.Defined() || !now.IsText() || !now.Linked:
-		r.openFor(refused, s, detail+"; the fixed program doesn't have it", RungNone)
-		return
-	case e.from.IsDict() && e.reloc.Size != 8:
-		r.openFor(refused, s, detail, RungNone)
+	if now == nil || !now.Defined() || !now.IsText() || !now.Linked {
+		r.openFor(w.kind, s, w.detail+"; the fixed program doesn't have it", RungNone)
 		return
 	}
 
-	at := e.from.Addr + uint64(e.reloc.Off)
-	if _, dup := r.words[at]; dup {
-		return
+	if w.word == payload.WordFuncValue {
+		if why := r.repointable(s, w.holders); why != "" {
+			r.refuse(RefuseSignature, s.Name, why, r.path(s))
+			return
+		}
 	}
 
-	r.words[at] = word{kind: kind, name: e.from.Name, size: int(e.reloc.Size), old: s, new: now}
+	at := w.at.from.Addr + uint64(w.at.reloc.Off)
+	r.words[at] = word{kind: w.word, name: w.at.from.Name, size: int(w.at.reloc.Size), old: s, new: now}
 }
 
 // open records a way that nothing closes.

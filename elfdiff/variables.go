@@ -96,6 +96,8 @@ func (a *analysis) checkInitialisers() {
 		}
 	}
 
+	a.checkNewPackages()
+
 	for _, f := range a.fixed.Symbols {
 		if !f.Linked || !f.IsText() || !isInit(f) || a.samePackage(f.Package()) || !a.inProcess(f.Package()) {
 			continue
@@ -125,24 +127,19 @@ func (a *analysis) inProcess(pkg string) bool {
 // isShared is true of what any package may define that uses it.
 func isShared(s *program.Symbol) bool { return s.Hashed || s.Flags&1 != 0 }
 
-// checkPackages looks at the packages that payload functions and variables are of, and that
-// the process doesn't have: what needs no initialisation needs nothing.
-func (a *analysis) checkPackages() {
-	fresh := map[string]bool{}
+// checkNewPackages looks at the packages of the fixed program that the process doesn't
+// have: what wants to be initialised was not, whether the payload uses it or not.
+func (a *analysis) checkNewPackages() {
+	for _, f := range a.fixed.Symbols {
+		pkg, ok := strings.CutSuffix(f.Name, "..inittask")
+		if !ok || !f.Linked || a.inProcess(f.Package()) {
+			continue
+		}
 
-	for _, s := range a.included {
-		if (s.IsText() || s.IsVar()) && !isShared(s) && !a.inProcess(s.Package()) {
-			fresh[s.Package()] = true
+		if n := a.initialisers(f.Package()); n > 0 {
+			a.refuse(RefusePackageInit, pkg, fmt.Sprintf("it has %d initialisers, and the program doesn't have the package", n), nil)
 		}
 	}
-
-	for _, pkg := range slices.Sorted(keysOf(fresh)) {
-		if n := a.initialisers(pkg); n > 0 {
-			a.refuse(RefusePackageInit, pkg, fmt.Sprintf("it has %d initialisers", n), nil)
-		}
-	}
-
-	a.checkNewVariables()
 }
 
 // initialisers is how many functions initialise a package of the fixed program.

@@ -1,0 +1,148 @@
+package elfdiff
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/vgraft/vgraft/elfdiff/internal/emit"
+	"github.com/vgraft/vgraft/elfdiff/internal/program"
+	"github.com/vgraft/vgraft/internal/payload"
+)
+
+// PayloadOptions say what the payload is to be called.
+type PayloadOptions struct {
+	// Name is what operators will call the patch; empty is "fix-" and the beginning of a hash
+	// of the fixed program's build id.
+	Name string
+}
+
+// Payload makes the payload of the changes: a file that package patch loads, and that isn't
+// signed yet. It is the same for the same builds, options and name, byte for byte. The error
+// is that of Err, or ErrRefused for what is found out only now.
+func (r *Report) Payload(o PayloadOptions) ([]byte, error) {
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+
+	f, err := emit.Emit(r.analysis.plan(o))
+
+	var rel *emit.RelocError
+	if errors.As(err, &rel) {
+		return nil, fmt.Errorf("%w: %s: %w", ErrRefused, RefuseRelocation, err)
+	}
+
+	if err != nil {
+		return nil, fmt.Errorf("elfdiff: payload: %w", err)
+	}
+
+	file, err := f.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("elfdiff: payload: %w", err)
+	}
+
+	return file, nil
+}
+
+// plan is what the payload has, as the mini linker wants it.
+func (a *analysis) plan(o PayloadOptions) emit.Plan {
+	base, fixed := a.buildInfo[0], a.buildInfo[1]
+
+	if o.Name == "" {
+		o.Name = "fix-" + shortID(fixed.BuildID)
+	}
+
+	p := emit.Plan{
+		Base: a.base, GoVersion: base.Toolchain(),
+		Include: a.included, Resolve: a.resolve, Hooks: a.hooks,
+		KeepMethod: func(t *program.Symbol, i int) bool {
+			m := t.Methods()[i]
+			return m.Kept() || !t.Linked || a.calledByHost(t, m.Ifn)
+		},
+		Meta: payload.Meta{
+			Name: o.Name,
+			Target: payload.Target{
+				BuildID: base.BuildID, GoVersion: base.GoVersion, Arch: base.Arch, PIE: base.PIE,
+			},
+			Provenance: payload.Provenance{Module: fixed.Module(), Revision: fixed.Revision(), Toolchain: fixed.Toolchain(), Flags: fixed.Settings},
+		},
+	}
+
+	for s := range a.itabs {
+		p.Itabs = append(p.Itabs, s)
+	}
+
+	slices.SortFunc(p.Itabs, func(x, y *program.Symbol) int { return compareNames(x, y) })
+
+	for _, s := range a.slots {
+		if a.bound[s.name] {
+			p.Slots = append(p.Slots, emit.Slot{Name: s.name, Impl: s.impl.Name, Func: a.inFixed(s.impl)})
+		}
+	}
+
+	for _, at := range slices.Sorted(keysOf(a.words)) {
+		w := a.words[at]
+		if wp := a.wordPlan(at, w); w.fixed {
+			p.Fixups = append(p.Fixups, wp)
+		} else {
+			p.Words = append(p.Words, wp)
+		}
+	}
+
+	for _, f := range a.report.Functions {
+		p.Meta.Changes = append(p.Meta.Changes, payload.Change{Symbol: f.Function, Reason: f.Reason})
+	}
+
+	for _, x := range a.report.Accepted {
+		p.Meta.Accepted = append(p.Meta.Accepted, x.ID())
+	}
+
+	return p
+}
+
+func compareNames(x, y *program.Symbol) int {
+	switch {
+	case x.Name < y.Name:
+		return -1
+	case x.Name > y.Name:
+		return 1
+	}
+
+	return 0
+}
+
+// wordPlan says what a word holds now, and what it is to hold.
+func (a *analysis) wordPlan(at uint64, w word) emit.WordPlan {
+	p := emit.WordPlan{
+		Kind: w.kind, Name: w.name, Size: w.size, New: w.new,
+		At: payload.Ref{Kind: payload.RefHost, Value: at, Name: w.name},
+	}
+
+	switch b := a.base.ELF.Bytes(at, uint64(w.size)); {
+	case w.old != nil:
+		p.Old = []payload.Value{{Ref: payload.Ref{Kind: payload.RefHost, Value: w.old.Addr, Name: w.old.Name}}}
+	case w.size == 4:
+		p.Old = []payload.Value{{Const: uint64(binary.LittleEndian.Uint32(b))}}
+	default:
+		v := binary.LittleEndian.Uint64(b)
+
+		p.Old = []payload.Value{{Const: v}}
+		if v != 0 { // the address of what throws; position-independent programs may have it unrelocated
+			p.Old = append(p.Old, payload.Value{Ref: payload.Ref{Kind: payload.RefHost, Value: v}})
+		}
+	}
+
+	if t := w.new; t.IsType() { // a type of the process, by its offset
+		p.New, p.Const = nil, uint64(uint32(a.inBase(t).Addr-a.base.ELF.Types))
+	}
+
+	return p
+}
+
+func shortID(id string) string {
+	h := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(h[:6])
+}
