@@ -34,6 +34,10 @@ func run(t *testing.T, c config, env []string, args ...string) string {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
+	if strings.Contains(string(out), "Could not open '/lib/ld-linux") {
+		t.Skip("no C library for arm64: see QEMU_LD_PREFIX")
+	}
+
 	require.NoError(t, err, "%.4000s", out)
 
 	return string(out)
@@ -53,6 +57,9 @@ func TestEmit_runsInTheBase(t *testing.T) {
 		{"clobbered", config{flags: []string{"-trimpath"}}, []string{"GOGC=1", "GODEBUG=gccheckmark=1,clobberfree=1"}},
 		{"anywhere", config{flags: []string{"-buildmode=pie"}}, nil},
 		{"not optimised", config{flags: []string{"-gcflags=all=-N -l"}}, nil},
+		{"linked by the C linker", config{flags: []string{"-ldflags=-linkmode=external"}, cgo: true}, nil},
+		{"linked by the C linker, anywhere", config{flags: []string{"-buildmode=pie", "-ldflags=-linkmode=external"}, cgo: true}, nil},
+		{"races are found", config{flags: []string{"-race"}, cgo: true}, nil},
 		{"arm64", config{arch: "arm64"}, nil},
 		{"arm64 anywhere", config{arch: "arm64", flags: []string{"-buildmode=pie"}}, nil},
 		{"go1.27", config{toolchain: "go1.27.4"}, []string{"GOGC=1", "GODEBUG=clobberfree=1"}},
@@ -72,6 +79,33 @@ func TestEmit_runsInTheBase(t *testing.T) {
 			require.Equal(t, run(t, x.config, nil, fixedExe), run(t, x.config, x.env, exe, file))
 		})
 	}
+}
+
+// TestEmit_masksMatter shows that the test above would see wrong pointer masks.
+func TestEmit_masksMatter(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds programs")
+	}
+
+	c := config{}
+	base, fixed, exe, _ := c.pair(t, text(t, "base"), text(t, "fixed"))
+
+	f, err := Emit(newClosure(base).plan(t, fixed, c.version(t), "all"))
+	require.NoError(t, err)
+
+	v := reader(f, c)
+	for _, m := range []uint64{v.mod.gcdatamask, v.mod.gcbssmask} {
+		clear(v.bytes(v.word(m+maskBytes), uint64(le.Uint32(v.bytes(v.md+m, 4)))/8))
+	}
+
+	file, _ := write(t, f)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+
+	cmd := exec.CommandContext(ctx, exe, file)
+	cmd.Env = append(os.Environ(), "GOGC=1", "GODEBUG=clobberfree=1")
+	require.Error(t, cmd.Run())
 }
 
 func TestEmit_linksAgainstAPayload(t *testing.T) {

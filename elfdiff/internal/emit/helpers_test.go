@@ -20,6 +20,7 @@ type config struct {
 	toolchain string   // empty is that of the test
 	arch      string   // empty is amd64
 	flags     []string // of go build
+	cgo       bool     // it needs a C compiler
 }
 
 func (c config) command(dir string, args ...string) *exec.Cmd {
@@ -28,9 +29,14 @@ func (c config) command(dir string, args ...string) *exec.Cmd {
 		arch = "amd64"
 	}
 
+	cgo := "0"
+	if c.cgo {
+		cgo = "1"
+	}
+
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED="+cgo, "GOWORK=off", "GOFLAGS=")
 
 	if c.toolchain != "" {
 		cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+c.toolchain)
@@ -41,6 +47,10 @@ func (c config) command(dir string, args ...string) *exec.Cmd {
 
 func (c config) version(t testing.TB) string {
 	t.Helper()
+
+	if _, err := exec.LookPath("gcc"); c.cgo && err != nil {
+		t.Skip(err)
+	}
 
 	out, err := c.command(t.TempDir(), "env", "GOVERSION").CombinedOutput()
 	if err != nil {

@@ -90,7 +90,11 @@ func (e *emitter) link() error {
 			return &PlanError{v.fn.Name, "is nowhere"}
 		}
 
-		e.pointer(e.addr(v.at), t, 0)
+		if t.image {
+			e.pointer(e.addr(v.at), t, 0)
+		} else { // a func value is known by its relocation
+			e.relocs = append(e.relocs, payload.Reloc{Off: e.addr(v.at), Type: e.arch.abs64, Ref: t.ref})
+		}
 	}
 
 	e.module()

@@ -296,6 +296,14 @@ func checkPlan(t *testing.T, base, fixed *program.Program, version string) {
 	require.NotEqual(t, f.Meta.Slots[0].Value, f.Meta.Hooks[payload.HookLoad])
 	require.NotEmpty(t, f.Meta.Itabs)
 	require.Equal(t, base.ELF.Text, f.Meta.Target.Text)
+
+	p.Hooks[payload.HookUnload] = base.Func("runtime.GC") // of the program
+
+	f, err = Emit(p)
+	require.NoError(t, err)
+
+	_, err = f.Marshal()
+	require.NoError(t, err)
 }
 
 func checkRefused(t *testing.T, base, fixed *program.Program, version string) {
@@ -377,6 +385,10 @@ func checkVerified(t *testing.T, f *payload.File, c config) {
 }
 
 func FuzzVerify(f *testing.F) {
+	if testing.Short() {
+		f.Skip("builds programs")
+	}
+
 	c := config{}
 	base, fixed, _, _ := c.pair(f, text(f, "base"), text(f, "fixed"))
 
