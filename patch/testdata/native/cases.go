@@ -480,7 +480,7 @@ func refused(f fixture) {
 		"modules": {func(p *payload.File) {
 			p.Meta.Runtime.FirstModule, p.Meta.Runtime.LastModule = p.Meta.Runtime.LastModule, p.Meta.Runtime.FirstModule
 		}, patch.ErrAddress},
-		"next":          {func(p *payload.File) { p.Meta.Module.Next -= 8 }, patch.ErrAddress},
+		"next":          {func(p *payload.File) { p.Meta.Module.Next = 0 }, patch.ErrAddress},
 		"last module":   {func(p *payload.File) { p.Meta.Runtime.LastModule = p.Meta.Runtime.ItabTable }, patch.ErrAddress},
 		"modules slice": {func(p *payload.File) { p.Meta.Runtime.ModulesSlice = p.Meta.Runtime.GetItab }, patch.ErrAddress},
 		"itab table":    {func(p *payload.File) { p.Meta.Runtime.ItabTable = p.Meta.Runtime.LastModule }, patch.ErrAddress},
