@@ -65,7 +65,9 @@
 // may be anywhere: it must stay mapped.
 //
 // Meta.Words are written when the patch is applied, and get back what they held when it is
-// reverted.
+// reverted. Of interface and method tables the runtime has copies, in the tables that it
+// built: a function that is replaced in one is replaced there too. A patch that is to be loaded
+// before the one below it is applied names both contents as old.
 //
 // # The signature
 //

@@ -311,6 +311,60 @@ func replaced(f fixture) {
 
 func other() int { return 2 }
 
+// stacked: words of a patch below are written over, and come back one by one.
+func stacked(f fixture) {
+	everywhere := patch.Everywhere()
+	table := anyT().(first)
+
+	lower := f.wide("lower-words")
+	lower.Meta.Slots = nil // words alone are a patch
+
+	a := must(f.upload(lower))
+	upper := f.wide("upper-words")
+	upper.Meta.Depends = []string{string(a.ID())}
+
+	for i := range 2 {
+		upper.Meta.Words[i].Old = []payload.Value{{Ref: payload.Ref{Kind: payload.RefPatch, Value: lower.Text.Addr + newM, Name: "main.(*T).M"}}}
+	}
+
+	upper.Meta.Words = upper.Meta.Words[:2]
+
+	if runtime.GOARCH == "amd64" {
+		upper.Text.Bytes[newM+code43] = 44
+	}
+
+	_, err := f.upload(upper)
+	wantErr("before the one below is applied", err, patch.ErrContent)
+	must(f.engine.Apply(ctx, a, everywhere))
+	want("below", table.M(), 43)
+	want("value", value(), 42)
+	want("answer", f.answer(), 1)
+
+	b := must(f.upload(upper))
+	must(f.engine.Apply(ctx, b, everywhere))
+
+	_, err = f.engine.Revert(ctx, a, everywhere)
+	wantErr("below", err, patch.ErrNotTop)
+
+	if runtime.GOARCH == "amd64" {
+		want("above", table.M(), 44)
+	}
+
+	q := must(f.upload(f.file("instead")))
+	must(f.engine.Replace(ctx, q, everywhere))
+	want("replaced", table.M(), 1)
+	must(f.engine.Replace(ctx, a, everywhere))
+	must(f.engine.Apply(ctx, b, everywhere))
+	must(f.engine.Revert(ctx, b, everywhere))
+	want("below again", table.M(), 43)
+	must(f.engine.Revert(ctx, a, everywhere))
+	want("none", table.M(), 1)
+	want("value", value(), 1)
+}
+
+// code43 is where the number is in the code of newM, on amd64.
+const code43 = 1
+
 // nobody: a patch is applied everywhere though no domain is attached.
 func nobody(f fixture) {
 	f.engine.Detach(f.domain)
@@ -494,6 +548,9 @@ func refused(f fixture) {
 		"word twice": {func(p *payload.File) {
 			w := payload.Word{Kind: payload.WordData, Name: "limit", Size: 4, At: f.at(address(&limit), "limit"), Old: []payload.Value{{Const: 0x04030201}}}
 			p.Meta.Words = []payload.Word{w, w}
+		}, patch.ErrAddress},
+		"word of code": {func(p *payload.File) {
+			p.Meta.Fixups = []payload.Word{{Kind: payload.WordData, Name: "F", Size: 8, At: f.ref("main.F"), Old: []payload.Value{{Const: load[uint64](addressOf(F))}}}}
 		}, patch.ErrAddress},
 		"word outside": {func(p *payload.File) {
 			p.Meta.Words = []payload.Word{{Kind: payload.WordData, Name: "x", Size: 8, At: payload.Ref{Kind: payload.RefHost, Value: 1 << 40, Name: "x"}, Old: []payload.Value{{}}}}
