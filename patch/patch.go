@@ -134,7 +134,7 @@ func (s Spec) validate() error {
 		wrong("its name has a space, or what can't be printed")
 	}
 
-	if len(s.Bindings) == 0 && !s.Hooks.any() {
+	if len(s.Bindings) == 0 && !s.Hooks.any() && !s.native.wide() {
 		wrong("it binds nothing")
 	}
 

@@ -57,6 +57,10 @@ func (p *Process) Load(f *payload.File, below ...*Image) (*Image, error) {
 		return nil, err
 	}
 
+	if _, err := pages(im.words(slices.Concat(f.Meta.Fixups, f.Meta.Words)), used); err != nil {
+		return nil, err
+	}
+
 	base, err := p.reserve(used, im.size)
 	if err != nil {
 		return nil, err

@@ -59,13 +59,16 @@
 // values; map the image, relocate all but interface tables, and protect it.
 //
 // What comes then, once, before any code of the payload runs, can't be undone: link
-// Meta.Module in as the last module of the runtime; ask the runtime for Meta.Itabs and put
-// their New methods where it has unreachableMethod; relocate the interface tables; write
-// Meta.Fixups; run Meta.Inits. From here on types, strings and program counters of the image
-// may be anywhere: it must stay mapped.
+// Meta.Module in as the last module of the runtime; write Meta.Fixups of method tables, from
+// the last to the first, since the runtime builds interface tables from them; ask the runtime
+// for Meta.Itabs and put their New methods where it has unreachableMethod; relocate the
+// interface tables; write all other Meta.Fixups; run Meta.Inits. From here on types, strings
+// and program counters of the image may be anywhere: it must stay mapped.
 //
 // Meta.Words are written when the patch is applied, and get back what they held when it is
-// reverted.
+// reverted. Of interface and method tables the runtime has copies, in the tables that it
+// built: a function that is replaced in one is replaced there too. A patch that is to be loaded
+// before the one below it is applied names both contents as old.
 //
 // # The signature
 //

@@ -279,7 +279,7 @@ func main() {
 		run  func(fixture)
 	}{
 		{"life", life}, {"hooks", hooks}, {"depends", depends}, {"itabs", itabs}, {"words", words},
-		{"replaced", replaced}, {"nobody", nobody}, {"restored", restored}, {"flips", flips},
+		{"replaced", replaced}, {"stacked", stacked}, {"nobody", nobody}, {"restored", restored}, {"flips", flips},
 		{"fixups", fixups}, {"refused", refused}, {"again", again},
 	} {
 		if len(os.Args) < 2 || strings.Contains(os.Args[1], c.name) {
