@@ -148,7 +148,7 @@ type analysis struct {
 
 	copies       map[*program.Symbol]bool
 	temps        map[*program.Symbol]*program.Symbol
-	hostCalls    map[string]bool
+	called       map[string]bool // methods, see references
 	basePackages map[string]bool
 	ifaceMethods map[string]string
 	reflects     string
@@ -159,7 +159,7 @@ func newAnalysis(base, fixed *program.Program, r *Report, o Options) *analysis {
 		match: newMatch(base, fixed), opts: o, report: r,
 		stale: map[*program.Symbol]*stale{}, bound: map[string]bool{}, words: map[uint64]word{},
 		isIncluded: map[*program.Symbol]bool{}, why: map[*program.Symbol]string{}, itabs: map[*program.Symbol]bool{},
-		copies: map[*program.Symbol]bool{},
+		copies: map[*program.Symbol]bool{}, called: map[string]bool{},
 	}
 }
 
@@ -182,7 +182,10 @@ func (a *analysis) run() {
 
 	a.slots, _ = findSlots(a.base)
 
-	(&reach{analysis: a, refs: newReferences(a.base, a.slots)}).run()
+	calledMethods(a.base, a.called)
+	calledMethods(a.fixed, a.called)
+
+	(&reach{analysis: a, refs: newReferences(a.base, a.slots, a.called)}).run()
 
 	if len(a.report.Refusals) > 0 {
 		return // what would be in the payload doesn't matter
@@ -234,11 +237,19 @@ func (a *analysis) checkFunction(s, f *program.Symbol) {
 		a.refuse(RefuseRuntime, s.Name, "", nil)
 	case s.IsAssembly() || f.IsAssembly():
 		a.refuse(RefuseAssembly, s.Name, "", nil)
-	case s.Flags&goobj.NoSplit != 0 && s.Flags&(goobj.Leaf|goobj.Dupok|goobj.ABIWrapper) == 0:
+	case noSplit(s) || noSplit(f):
 		a.refuse(RefuseNoSplit, s.Name, "", nil)
 	case s.Flags&goobj.Linkname != 0 && s.Name != "main.main" && s.Package() != f.Package():
 		a.refuse(RefuseLinkname, s.Name, "it moved to "+f.Package(), nil)
 	}
+}
+
+// noSplit is true of a function that was told not to check the stack. One that calls nothing
+// and has a small frame needs no check, and the compiler leaves it out.
+func noSplit(s *program.Symbol) bool {
+	return s.Flags&goobj.NoSplit != 0 && s.Flags&goobj.Dupok == 0 && !s.IsWrapper() && slices.ContainsFunc(s.Relocs(), func(r program.Reloc) bool {
+		return isCall(r) || r.Type == goobj.CallInd
+	})
 }
 
 // take collects what goes into the payload.

@@ -222,25 +222,9 @@ func (a *analysis) touchItab(f *program.Symbol) {
 // calledByHost says whether functions of the process may call a method of a type of the
 // payload through an interface: those for which it calls any method of that name.
 func (a *analysis) calledByHost(typ *program.Symbol, r *program.Reloc) bool {
-	if a.hostCalls == nil {
-		a.hostCalls = map[string]bool{}
-
-		for _, s := range a.base.Symbols {
-			if !s.Linked || !s.IsText() {
-				continue
-			}
-
-			for _, r := range s.Relocs() {
-				if r.Type == goobj.UseIfaceMethod && r.Sym != nil {
-					a.hostCalls[r.Sym.MethodNameAt(r.Add)] = true
-				}
-			}
-		}
-	}
-
 	for _, m := range typ.Methods() {
 		if m.Type.Off == r.Off || m.Ifn.Off == r.Off || m.Tfn.Off == r.Off {
-			return a.hostCalls[m.Name[strings.LastIndex(m.Name, ".")+1:]]
+			return a.called[methodName(m.Name)]
 		}
 	}
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/vgraft/vgraft/elfdiff/internal/emit"
 	"github.com/vgraft/vgraft/elfdiff/internal/program"
@@ -28,7 +29,12 @@ func (r *Report) Payload(o PayloadOptions) ([]byte, error) {
 		return nil, err
 	}
 
-	f, err := emit.Emit(r.analysis.plan(o))
+	p := r.analysis.plan(o)
+	if p.Meta.Target.Anchor.Symbol == "" {
+		return nil, fmt.Errorf("%w: it links no %s.NewEngine, which would load a payload", ErrRefused, patchPackage)
+	}
+
+	f, err := emit.Emit(p)
 
 	var rel *emit.RelocError
 	if errors.As(err, &rel) {
@@ -51,6 +57,8 @@ func (r *Report) Payload(o PayloadOptions) ([]byte, error) {
 func (a *analysis) plan(o PayloadOptions) emit.Plan {
 	base, fixed := a.buildInfo[0], a.buildInfo[1]
 
+	anchor := a.anchor()
+
 	if o.Name == "" {
 		o.Name = "fix-" + shortID(fixed.BuildID)
 	}
@@ -65,7 +73,7 @@ func (a *analysis) plan(o PayloadOptions) emit.Plan {
 		Meta: payload.Meta{
 			Name: o.Name,
 			Target: payload.Target{
-				BuildID: base.BuildID, GoVersion: base.GoVersion, Arch: base.Arch, PIE: base.PIE,
+				BuildID: base.BuildID, GoVersion: base.GoVersion, Arch: base.Arch, PIE: base.PIE, Anchor: anchor,
 			},
 			Provenance: payload.Provenance{Module: fixed.Module(), Revision: fixed.Revision(), Toolchain: fixed.Toolchain(), Flags: fixed.Settings},
 		},
@@ -75,7 +83,7 @@ func (a *analysis) plan(o PayloadOptions) emit.Plan {
 		p.Itabs = append(p.Itabs, s)
 	}
 
-	slices.SortFunc(p.Itabs, func(x, y *program.Symbol) int { return compareNames(x, y) })
+	slices.SortFunc(p.Itabs, func(x, y *program.Symbol) int { return strings.Compare(x.Name, y.Name) })
 
 	for _, s := range a.slots {
 		if a.bound[s.name] {
@@ -103,15 +111,19 @@ func (a *analysis) plan(o PayloadOptions) emit.Plan {
 	return p
 }
 
-func compareNames(x, y *program.Symbol) int {
-	switch {
-	case x.Name < y.Name:
-		return -1
-	case x.Name > y.Name:
-		return 1
+// patchPackage is what a program must have linked to be patched.
+const patchPackage = "github.com/vgraft/vgraft/patch"
+
+// anchor is a function of package patch: where it is in the process tells where all else is.
+func (a *analysis) anchor() (found payload.Anchor) {
+	for _, s := range a.base.Symbols {
+		if s.Linked && s.IsText() && !isShared(s) && s.Package() == patchPackage && strings.HasPrefix(s.Name, patchPackage+".New") &&
+			(found.Symbol == "" || s.Name < found.Symbol) {
+			found = payload.Anchor{Symbol: s.Name, Addr: s.Addr}
+		}
 	}
 
-	return 0
+	return found
 }
 
 // wordPlan says what a word holds now, and what it is to hold.

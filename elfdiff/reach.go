@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vgraft/vgraft/elfdiff/internal/goobj"
 	"github.com/vgraft/vgraft/elfdiff/internal/program"
 	"github.com/vgraft/vgraft/internal/payload"
 )
@@ -40,10 +41,56 @@ type references struct {
 	arch  string
 	in    map[*program.Symbol][]edge
 	slots []slot
+
+	// called are the names of methods that something calls through an interface or by
+	// reflection, in the running program or in the fixed one.
+	called map[string]bool
 }
 
-func newReferences(p *program.Program, slots []slot) *references {
-	return &references{arch: p.ELF.Arch, in: edges(p), slots: slots}
+func newReferences(p *program.Program, slots []slot, called map[string]bool) *references {
+	return &references{arch: p.ELF.Arch, in: edges(p), slots: slots, called: called}
+}
+
+// methodName is the last part of a method's symbol.
+func methodName(symbol string) string { return symbol[strings.LastIndex(symbol, ".")+1:] }
+
+// calledMethods adds the names of the methods that the functions of a program call through
+// interfaces or by reflection. The compiler notes these, so that the linker knows which to
+// keep. Where methods are looked up by names that aren't constant, all exported ones count.
+func calledMethods(p *program.Program, called map[string]bool) {
+	all := false
+
+	for _, s := range p.Symbols {
+		if !s.Linked || !s.IsText() {
+			continue
+		}
+
+		all = all || s.Flags&goobj.ReflectMethod != 0
+
+		for _, r := range s.Relocs() {
+			switch {
+			case r.Sym == nil:
+			case r.Type == goobj.UseIfaceMethod:
+				called[r.Sym.MethodNameAt(r.Add)] = true
+			case r.Type == goobj.UseNamedMethod:
+				called[strings.TrimRight(string(r.Sym.Data), "\x00")] = true
+			}
+		}
+	}
+
+	if !all {
+		return
+	}
+
+	for _, s := range p.Symbols {
+		if s.Linked && s.IsType() {
+			for _, m := range s.Methods() {
+				if program.IsExported(m.Name) {
+					called[m.Name] = true
+				}
+			}
+		}
+	}
 }
 
 // edges lists who refers to what in the running program.
@@ -137,6 +184,8 @@ func (x *references) ways(s *program.Symbol) []way {
 			out = append(out, x.closure(s, e))
 		case g.IsFuncValue():
 			out = append(out, x.values(g)...)
+		case (g.IsItab() || g.IsType()) && !x.called[methodName(s.Name)]:
+			// No interface has it called; it is in the table since something else needs it.
 		case g.IsItab():
 			out = append(out, way{kind: RefuseInterfaceTable, word: payload.WordItab, at: e, detail: "a method in " + g.Name})
 		case g.IsType():

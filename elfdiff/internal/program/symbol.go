@@ -92,9 +92,11 @@ func (s *Symbol) IsDict() bool { return strings.Contains(s.Name, "..dict.") }
 // points to.
 func (s *Symbol) IsFuncValue() bool { return strings.HasSuffix(s.Name, "·f") && !s.IsText() }
 
-// IsTemp is true of variables that the compiler made for the initial value of another
-// one. It numbers them, so that their names mean nothing.
-func (s *Symbol) IsTemp() bool { return s.IsVar() && strings.Contains(s.Name, "..stmp_") }
+// IsTemp is true of variables that the compiler made: for the initial value of another one,
+// or for what a place in the code remembers. It numbers them, so that their names mean nothing.
+func (s *Symbol) IsTemp() bool {
+	return s.IsVar() && (strings.Contains(s.Name, "..stmp_") || strings.Contains(s.Name, "..typeAssert.") || strings.Contains(s.Name, "..interfaceSwitch."))
+}
 
 // IsAssembly is true of what the assembler wrote.
 func (s *Symbol) IsAssembly() bool { return s.obj != nil && s.obj.Assembly }
@@ -106,6 +108,15 @@ func (s *Symbol) Package() string {
 	}
 
 	return s.obj.pkg
+}
+
+// funcIDWrapper is what the compiler calls the functions that it wraps others in.
+const funcIDWrapper = 23
+
+// IsWrapper is true of functions that the compiler made to call another one.
+func (s *Symbol) IsWrapper() bool {
+	s.load()
+	return s.aux.hasInfo && s.aux.info.ID == funcIDWrapper
 }
 
 // File names the object that defines the symbol: symbols of one have line tables that
