@@ -143,7 +143,7 @@ type analysis struct {
 	included   []*program.Symbol          // of the fixed program
 	isIncluded map[*program.Symbol]bool
 	why        map[*program.Symbol]string // functions are included
-	itabs      map[*program.Symbol]bool   // of the fixed program, that the process lacks
+	newItabs   map[*program.Symbol]bool   // of the fixed program, that the process lacks
 	hooks      map[string]*program.Symbol // of the fixed program, by what they are
 
 	copies       map[*program.Symbol]bool
@@ -158,7 +158,7 @@ func newAnalysis(base, fixed *program.Program, r *Report, o Options) *analysis {
 	return &analysis{
 		match: newMatch(base, fixed), opts: o, report: r,
 		stale: map[*program.Symbol]*stale{}, bound: map[string]bool{}, words: map[uint64]word{},
-		isIncluded: map[*program.Symbol]bool{}, why: map[*program.Symbol]string{}, itabs: map[*program.Symbol]bool{},
+		isIncluded: map[*program.Symbol]bool{}, why: map[*program.Symbol]string{}, newItabs: map[*program.Symbol]bool{},
 		copies: map[*program.Symbol]bool{}, called: map[string]bool{},
 	}
 }
@@ -245,10 +245,18 @@ func (a *analysis) checkFunction(s, f *program.Symbol) {
 }
 
 // noSplit is true of a function that was told not to check the stack. One that calls nothing
-// and has a small frame needs no check, and the compiler leaves it out.
+// but what panics, and has a small frame, needs no check, and the compiler leaves it out.
 func noSplit(s *program.Symbol) bool {
-	return s.Flags&goobj.NoSplit != 0 && s.Flags&goobj.Dupok == 0 && !s.IsWrapper() && slices.ContainsFunc(s.Relocs(), func(r program.Reloc) bool {
-		return isCall(r) || r.Type == goobj.CallInd
+	const small = 128 // bytes
+
+	if f, _ := s.Func(); s.Flags&goobj.NoSplit == 0 || s.Flags&goobj.Dupok != 0 || s.IsWrapper() {
+		return false
+	} else if f.Locals >= small {
+		return true
+	}
+
+	return slices.ContainsFunc(s.Relocs(), func(r program.Reloc) bool {
+		return r.Type == goobj.CallInd || isCall(r) && r.Sym != nil && !strings.HasPrefix(r.Sym.Name, "runtime.panic") && !strings.HasPrefix(r.Sym.Name, "runtime.goPanic")
 	})
 }
 
@@ -304,6 +312,8 @@ func (a *analysis) checkIncluded() {
 		switch {
 		case f.IsAssembly():
 			a.refuse(RefuseAssembly, f.Name, "it would have to be in the payload: "+a.why[f], nil)
+		case !copyable(f):
+			a.refuse(RefuseRuntime, f.Name, "the program doesn't have it, and a copy wouldn't do: "+a.why[f], nil)
 		}
 	}
 }

@@ -206,11 +206,11 @@ func (a *analysis) touch(f *program.Symbol, why string) {
 // touchItab notes an interface table that the process doesn't have. The runtime makes it
 // when the payload is loaded, of the types, so that there is only one of each.
 func (a *analysis) touchItab(f *program.Symbol) {
-	if b := a.inBase(f); b != nil && b.Linked || a.itabs[f] || !f.Defined() {
+	if b := a.inBase(f); b != nil && b.Linked || a.newItabs[f] || !f.Defined() {
 		return
 	}
 
-	a.itabs[f] = true
+	a.newItabs[f] = true
 
 	for _, r := range f.Relocs() {
 		if r.Sym != nil && !r.Marks() && (!r.Sym.IsText() || r.Live || !f.Linked) {

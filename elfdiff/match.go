@@ -14,6 +14,7 @@ type match struct {
 	toFixed, toBase map[*program.Symbol]*program.Symbol
 	samePkg         map[string]bool
 	hashed          [2]map[string][]*program.Symbol // functions known by content, of base and fixed, by name
+	itabs           [2]map[string]*program.Symbol   // interface tables, which are known by content too; linked ones first
 }
 
 func newMatch(base, fixed *program.Program) *match {
@@ -23,9 +24,13 @@ func newMatch(base, fixed *program.Program) *match {
 	}
 
 	for i, p := range []*program.Program{base, fixed} {
-		m.hashed[i] = map[string][]*program.Symbol{}
+		m.hashed[i], m.itabs[i] = map[string][]*program.Symbol{}, map[string]*program.Symbol{}
 
 		for _, s := range p.Symbols {
+			if s.IsItab() && (m.itabs[i][s.Name] == nil || s.Linked) {
+				m.itabs[i][s.Name] = s
+			}
+
 			if s.Hashed && s.IsText() && s.Linked {
 				m.hashed[i][s.Name] = append(m.hashed[i][s.Name], s)
 			}
@@ -53,6 +58,8 @@ func (m *match) other(s *program.Symbol, memo map[*program.Symbol]*program.Symbo
 	var o *program.Symbol
 
 	switch {
+	case s.IsItab():
+		o = m.itabs[side][s.Name]
 	case s.Hashed && s.IsText():
 		o = m.closure(s, side)
 	case s.Hashed:
@@ -155,4 +162,32 @@ func isInit(s *program.Symbol) bool {
 	rest = strings.TrimPrefix(rest, "map.")
 
 	return rest == "init" || strings.HasPrefix(rest, "init.") && strings.Trim(rest[5:], "0123456789") == ""
+}
+
+// helpers begin the names of functions of the runtime that compiled code calls for what the
+// language has: they keep no state of their own, and nothing knows them by their address.
+var helpers = []string{"map", "chan", "selectnb", "block", "growslice", "makeslice", "makemap", "makechan", "concat", "intstring", "slicebytetostring",
+	"stringtoslice", "slicerunetostring", "decoderune", "countrunes", "conv", "typedmem", "typedslice", "memequal", "strequal", "interequal", "nilinterequal",
+	"efaceeq", "ifaceeq", "f32equal", "f64equal", "c64equal", "c128equal", "memhash", "strhash", "interhash", "nilinterhash", "f32hash", "f64hash", "c64hash", "c128hash",
+	"strmin", "strmax", "fmin", "fmax", "fminmax", "panic", "goPanic", "typeAssert", "assertE2I", "interfaceSwitch", "unsafe", "slicecopy", "cmpstring", "print",
+	"racefuncenter", "verifyNotInHeap", "float64touint", "uint64tofloat", "add", "alignUp", "mallocgcSmall", "newarray", "boundsError", "plainError", "errorString",
+	"(*TypeAssertionError)", "(*PanicNilError)", "TypeAssertionError", "boundsNegError", "toRType", "rtype", "name", "printpanicval", "itoa", "stringStructOf", "noescape"}
+
+// copyable says whether a function that the program lacks may be in a payload. Much of the
+// runtime may not: there must be one of it, or it runs where ordinary code can't.
+func copyable(f *program.Symbol) bool {
+	pkg := f.Package()
+	if isShared(f) || pkg != "runtime" && (!strings.HasPrefix(pkg, "internal/runtime/") || pkg == "internal/runtime/maps") {
+		return true
+	}
+
+	n := strings.TrimPrefix(f.Name, "runtime.")
+
+	for _, h := range helpers {
+		if pkg == "runtime" && strings.HasPrefix(n, h) {
+			return true
+		}
+	}
+
+	return false
 }

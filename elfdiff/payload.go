@@ -79,7 +79,7 @@ func (a *analysis) plan(o PayloadOptions) emit.Plan {
 		},
 	}
 
-	for s := range a.itabs {
+	for s := range a.newItabs {
 		p.Itabs = append(p.Itabs, s)
 	}
 
@@ -143,7 +143,9 @@ func (a *analysis) wordPlan(at uint64, w word) emit.WordPlan {
 
 		p.Old = []payload.Value{{Const: v}}
 		if v != 0 { // the address of what throws; position-independent programs may have it unrelocated
-			p.Old = append(p.Old, payload.Value{Ref: payload.Ref{Kind: payload.RefHost, Value: v}})
+			if at := a.base.ELF.At(v); len(at) > 0 {
+				p.Old = append(p.Old, payload.Value{Ref: payload.Ref{Kind: payload.RefHost, Value: v, Name: at[0].Name}})
+			}
 		}
 	}
 

@@ -97,6 +97,7 @@ func (a *analysis) checkInitialisers() {
 	}
 
 	a.checkNewPackages()
+	a.checkInitOrder()
 
 	for _, f := range a.fixed.Symbols {
 		if !f.Linked || !f.IsText() || !isInit(f) || a.samePackage(f.Package()) || !a.inProcess(f.Package()) {
@@ -138,6 +139,25 @@ func (a *analysis) checkNewPackages() {
 
 		if n := a.initialisers(f.Package()); n > 0 {
 			a.refuse(RefusePackageInit, pkg, fmt.Sprintf("it has %d initialisers, and the program doesn't have the package", n), nil)
+		}
+	}
+}
+
+// checkInitOrder refuses that packages would be initialised in another order: they were
+// already.
+func (a *analysis) checkInitOrder() {
+	was, now := a.base.InitOrder(), a.fixed.InitOrder()
+
+	both := func(list, other []string) []string {
+		return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return !slices.Contains(other, s) })
+	}
+
+	was, now = both(was, now), both(now, was)
+
+	for i := range was {
+		if was[i] != now[i] {
+			a.refuse(RefuseInitialiser, strings.TrimSuffix(now[i], "..inittask"), "it ran after "+strings.TrimSuffix(was[i], "..inittask")+", and would now run before", nil)
+			return
 		}
 	}
 }

@@ -298,3 +298,27 @@ func (p *Program) Prefix(pkg string) string {
 
 	return dir + strings.ReplaceAll(last, ".", "%2e")
 }
+
+// InitOrder lists the symbols of the packages' initialisers in the order in which the
+// linked program runs them.
+func (p *Program) InitOrder() []string {
+	var out []string
+
+	for _, list := range []string{"go:runtime.inittasks", "go:main.inittasks"} {
+		e, ok := p.ELF.Lookup(list)
+		if !ok {
+			continue
+		}
+
+		b := p.ELF.Bytes(e.Addr, e.Size)
+		for ; len(b) >= 8; b = b[8:] {
+			for _, s := range p.ELF.At(le.Uint64(b)) {
+				if strings.HasSuffix(s.Name, "..inittask") {
+					out = append(out, s.Name)
+				}
+			}
+		}
+	}
+
+	return out
+}

@@ -230,7 +230,7 @@ func (s *Symbol) Methods() []Method {
 			m.Name, _ = typeString(n.Sym)
 
 			if !IsExported(m.Name) {
-				m.Name = s.Package() + "." + m.Name
+				m.Name = s.declaredIn() + "." + m.Name
 			}
 		}
 
@@ -239,6 +239,15 @@ func (s *Symbol) Methods() []Method {
 	}
 
 	return out
+}
+
+// declaredIn names the package that declares a type with methods.
+func (s *Symbol) declaredIn() string {
+	if r := s.RelocAt(int32(s.bodySize(s.Data[typeKind] & kindMask))); r != nil && r.Sym != nil {
+		return strings.TrimSuffix(strings.TrimPrefix(r.Sym.Name, "type:.importpath."), ".")
+	}
+
+	return ""
 }
 
 // IsExported says whether a name begins with an upper case letter.

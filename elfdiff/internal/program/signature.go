@@ -112,6 +112,19 @@ func (d *dwarfReader) name() {
 	}
 }
 
+// address skips an index of an address. The linker fills it in, in as many bytes as the
+// compiler thought enough.
+func (d *dwarfReader) address() {
+	for _, r := range d.s.Relocs() {
+		if int(r.Off) == d.at && !r.Marks() {
+			d.skip(int(r.Size))
+			return
+		}
+	}
+
+	d.bad = true
+}
+
 // ref is the symbol that a field of four bytes refers to.
 func (d *dwarfReader) ref() *Symbol {
 	at := d.at
@@ -134,12 +147,20 @@ func signature(s *Symbol, depth int) (sig []string, ok bool) {
 	switch d.uleb() {
 	case dwFunction:
 		d.name()
-		d.uleb() // low pc: an index
-		d.uleb() // high pc
+		d.address() // low pc
+		d.uleb()    // high pc
 		d.skip(int(d.byte()))
 		d.skip(4) // file
 		d.uleb()  // line
 		d.skip(1) // external
+
+		return d.params()
+	case dwWrapper:
+		d.name()
+		d.address() // low pc
+		d.uleb()    // high pc
+		d.skip(int(d.byte()))
+		d.skip(1) // trampoline
 
 		return d.params()
 	case dwFunctionAbstract:
