@@ -70,6 +70,9 @@ func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
 	return r, nil
 }
 
+// optimised is true of builds without -N, of any package.
+func (i *BuildInfo) optimised() bool { return !strings.Contains(i.Settings["-gcflags"], "-N") }
+
 // comparable refuses builds whose differences aren't those of their source.
 func (r *Report) comparable(base, fixed *Build, o Options) bool {
 	if a, b := base.Info.GoVersion, fixed.Info.GoVersion; a != b {
@@ -185,7 +188,7 @@ func (a *analysis) run() {
 	calledMethods(a.base, a.called)
 	calledMethods(a.fixed, a.called)
 
-	(&reach{analysis: a, refs: newReferences(a.base, a.slots, a.called)}).run()
+	(&reach{analysis: a, refs: newReferences(a.base, a.buildInfo[0].optimised(), a.slots, a.called)}).run()
 
 	if len(a.report.Refusals) > 0 {
 		return // what would be in the payload doesn't matter

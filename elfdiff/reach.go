@@ -38,17 +38,18 @@ type reach struct {
 
 // references is who refers to what in a running program.
 type references struct {
-	arch  string
-	in    map[*program.Symbol][]edge
-	slots []slot
+	arch      string
+	optimised bool // the compiler left no optimisation out: see onStack
+	in        map[*program.Symbol][]edge
+	slots     []slot
 
 	// called are the names of methods that something calls through an interface or by
 	// reflection, in the running program or in the fixed one.
 	called map[string]bool
 }
 
-func newReferences(p *program.Program, slots []slot, called map[string]bool) *references {
-	return &references{arch: p.ELF.Arch, in: edges(p), slots: slots, called: called}
+func newReferences(p *program.Program, optimised bool, slots []slot, called map[string]bool) *references {
+	return &references{arch: p.ELF.Arch, optimised: optimised, in: edges(p), slots: slots, called: called}
 }
 
 // methodName is the last part of a method's symbol.
@@ -174,6 +175,10 @@ func (x *references) ways(s *program.Symbol) []way {
 		return []way{{kind: RefuseRuntime}}
 	}
 
+	if len(x.in[s]) == 0 {
+		return []way{{kind: RefuseCaller, detail: "nothing that is known leads to it, and yet the linker kept it"}}
+	}
+
 	var out []way
 
 	for _, e := range x.in[s] {
@@ -218,7 +223,7 @@ func (x *references) own(s, data *program.Symbol) bool {
 // the stack live no longer than the frame of their maker, as a call would.
 func (x *references) closure(s *program.Symbol, e edge) way {
 	switch n := s.Name; {
-	case strings.Contains(n, ".deferwrap"), onStack(x.arch, e):
+	case strings.Contains(n, ".deferwrap"), x.optimised && onStack(x.arch, e):
 		return way{caller: e.from}
 	case strings.Contains(n, ".gowrap"):
 		return way{kind: RefuseGoroutine, detail: "goroutines that " + e.from.Name + " started may run it"}

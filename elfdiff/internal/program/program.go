@@ -105,7 +105,12 @@ func (p *Program) define(o *object) {
 
 	for i := range o.syms {
 		y := o.Symbol(i)
-		if y.Kind.IsDwarf() && y.Name == "" || y.Name == "" && o.Group(i) == goobj.Package {
+		if y.Name == "" && i >= o.NumDefined() {
+			o.syms[i] = &Symbol{ABI: y.ABI}
+			continue
+		}
+
+		if y.Name == "" && (y.Kind.IsDwarf() || o.Group(i) == goobj.Package) {
 			o.syms[i] = p.add(o, i, y) // nobody else can refer to it by a name
 			continue
 		}

@@ -244,7 +244,8 @@ func (s *Symbol) Methods() []Method {
 // declaredIn names the package that declares a type with methods.
 func (s *Symbol) declaredIn() string {
 	if r := s.RelocAt(int32(s.bodySize(s.Data[typeKind] & kindMask))); r != nil && r.Sym != nil {
-		return strings.TrimSuffix(strings.TrimPrefix(r.Sym.Name, "type:.importpath."), ".")
+		n, _ := typeString(r.Sym)
+		return n
 	}
 
 	return ""
