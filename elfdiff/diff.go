@@ -148,6 +148,7 @@ type analysis struct {
 	why        map[*program.Symbol]string // functions are included
 	newItabs   map[*program.Symbol]bool   // of the fixed program, that the process lacks
 	hooks      map[string]*program.Symbol // of the fixed program, by what they are
+	inits      []string                   // packages that the process lacks, in the order of their initialisation
 
 	copies       map[*program.Symbol]bool
 	temps        map[*program.Symbol]*program.Symbol
@@ -290,6 +291,12 @@ func (a *analysis) take() {
 		a.touch(a.hooks[h], "hook "+h)
 	}
 
+	for _, pkg := range a.inits {
+		for _, f := range initsOf(a.fixed, pkg) {
+			a.touch(f, "initialises "+pkg)
+		}
+	}
+
 	if len(a.included) == 0 {
 		return
 	}
@@ -330,6 +337,8 @@ func (a *analysis) list() {
 	}
 
 	slices.Sort(r.Slots)
+
+	r.Inits = a.inits
 
 	for _, f := range a.included {
 		switch {

@@ -85,6 +85,10 @@ func (a *analysis) plan(o PayloadOptions) emit.Plan {
 
 	slices.SortFunc(p.Itabs, func(x, y *program.Symbol) int { return strings.Compare(x.Name, y.Name) })
 
+	for _, pkg := range a.inits {
+		p.Inits = append(p.Inits, emit.InitPlan{Package: pkg, Funcs: initsOf(a.fixed, pkg)})
+	}
+
 	for _, s := range a.slots {
 		if a.bound[s.name] {
 			p.Slots = append(p.Slots, emit.Slot{Name: s.name, Impl: s.impl.Name, Func: a.inFixed(s.impl)})

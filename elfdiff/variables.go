@@ -1,7 +1,6 @@
 package elfdiff
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,8 +88,10 @@ func (a *analysis) checkInitialisers() {
 		f := a.inFixed(s)
 
 		switch {
-		case f == nil || !f.Defined():
-			a.refuse(RefuseInitialiser, s.Name, "the fixed program doesn't have it", nil)
+		case f == nil || !f.Defined() || !f.Linked:
+			if !a.gone(s.Package()) {
+				a.refuse(RefuseInitialiser, s.Name, "the fixed program doesn't have it", nil)
+			}
 		case !a.same(s, f):
 			a.refuse(RefuseInitialiser, s.Name, "it changed, and ran already", nil)
 		}
@@ -128,21 +129,6 @@ func (a *analysis) inProcess(pkg string) bool {
 // isShared is true of what any package may define that uses it.
 func isShared(s *program.Symbol) bool { return s.Hashed || s.Flags&1 != 0 }
 
-// checkNewPackages looks at the packages of the fixed program that the process doesn't
-// have: what wants to be initialised was not, whether the payload uses it or not.
-func (a *analysis) checkNewPackages() {
-	for _, f := range a.fixed.Symbols {
-		pkg, ok := strings.CutSuffix(f.Name, "..inittask")
-		if !ok || !f.Linked || a.inProcess(f.Package()) {
-			continue
-		}
-
-		if n := a.initialisers(f.Package()); n > 0 {
-			a.refuse(RefusePackageInit, pkg, fmt.Sprintf("it has %d initialisers, and the program doesn't have the package", n), nil)
-		}
-	}
-}
-
 // checkInitOrder refuses that packages would be initialised in another order: they were
 // already.
 func (a *analysis) checkInitOrder() {
@@ -160,16 +146,6 @@ func (a *analysis) checkInitOrder() {
 			return
 		}
 	}
-}
-
-// initialisers is how many functions initialise a package of the fixed program.
-func (a *analysis) initialisers(pkg string) int {
-	t := a.fixed.Named(program.Key{Name: a.fixed.Prefix(pkg) + "..inittask"})
-	if t == nil || !t.Defined() || len(t.Data) < 8 {
-		return 0
-	}
-
-	return int(binary.LittleEndian.Uint32(t.Data[4:]))
 }
 
 // checkNewVariables refuses new variables of packages that were initialised already, if

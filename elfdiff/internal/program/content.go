@@ -65,7 +65,7 @@ func (s *Symbol) Content() Content {
 	s.hashData(h)
 
 	for _, r := range s.Relocs() {
-		if r.Marks() {
+		if r.Marks() || r.Weak && s.IsType() { // the pointer type, if something else needs it
 			continue
 		}
 
