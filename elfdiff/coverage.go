@@ -20,6 +20,10 @@ type CoverageOptions struct {
 	// way make or that variables they use hold. A function value that was stored in a field
 	// by somebody else isn't followed: name the function here too.
 	From []string
+
+	// Inside has From go through functions of Packages alone: what others call back is
+	// left out, such as the texts of errors that a logger asks for.
+	Inside bool
 }
 
 // CoverageReport says which share of a program's functions a fix could reach, and where
@@ -28,6 +32,7 @@ type CoverageReport struct {
 	Program  string   `json:"program"` // build id
 	Packages []string `json:"packages,omitempty"`
 	From     []string `json:"from,omitempty"`
+	Inside   bool     `json:"inside,omitempty"`
 
 	Slots   int      `json:"slots"`             // that the program declares
 	Unknown []string `json:"unknown,omitempty"` // functions that declare one in a way that isn't understood
@@ -39,7 +44,8 @@ type CoverageReport struct {
 	Uncovered []UncoveredFunction `json:"uncovered,omitempty"` // functions that slots alone don't reach
 }
 
-// Share counts functions.
+// Share counts functions, but not what the compiler made to call another one: a fix is
+// never of these.
 type Share struct {
 	Functions   int `json:"functions"`
 	BySlots     int `json:"bySlots"`     // of them, those that a fix reaches through slots alone
@@ -97,7 +103,7 @@ func Coverage(b *Build, o CoverageOptions) (*CoverageReport, error) {
 	}
 
 	r := &CoverageReport{
-		Program: b.Info.BuildID, Packages: o.Packages, From: o.From,
+		Program: b.Info.BuildID, Packages: o.Packages, From: o.From, Inside: o.Inside,
 		Slots: len(slots), Unknown: unknown, Reasons: map[RefusalKind]int{},
 	}
 
@@ -208,16 +214,34 @@ func (c *coverage) count(o CoverageOptions) error {
 
 	if len(o.From) > 0 {
 		var err error
-		if reached, err = c.from(o.From); err != nil {
+		if reached, err = c.from(o); err != nil {
 			return err
 		}
 	}
 
 	for i, s := range c.funcs {
-		c.counts[i] = (len(o.From) == 0 || reached[i]) && inPackages(s.Package(), o.Packages)
+		c.counts[i] = (len(o.From) == 0 || reached[i]) && inPackages(packageOf(s), o.Packages) && !s.IsWrapper()
 	}
 
 	return nil
+}
+
+// packageOf is the package that a function is declared in. Of what is made of a generic one
+// every package that uses it has its own.
+func packageOf(s *program.Symbol) string {
+	name, _, generic := strings.Cut(s.Name, "[")
+	if !generic {
+		return s.Package()
+	}
+
+	at := strings.LastIndex(name, "/") + 1
+	last, _, _ := strings.Cut(name[at:], ".")
+
+	if name[:at]+last == "main" {
+		return s.Package()
+	}
+
+	return name[:at] + strings.ReplaceAll(last, "%2e", ".")
 }
 
 func inPackages(pkg string, prefixes []string) bool {
@@ -229,7 +253,7 @@ func inPackages(pkg string, prefixes []string) bool {
 
 // report fills in the figures.
 func (c *coverage) report(r *CoverageReport) {
-	live := c.spread(c.entries, nil)
+	live := c.spread(c.entries, nil, nil)
 	pkgs := map[string]*Share{}
 	slots, words := c.openness(withSlots), c.openness(withWords)
 
@@ -238,10 +262,12 @@ func (c *coverage) report(r *CoverageReport) {
 			continue
 		}
 
-		p := pkgs[s.Package()]
+		pkg := packageOf(s)
+
+		p := pkgs[pkg]
 		if p == nil {
 			p = &Share{}
-			pkgs[s.Package()] = p
+			pkgs[pkg] = p
 		}
 
 		if !live[i] {
@@ -263,7 +289,7 @@ func (c *coverage) report(r *CoverageReport) {
 			continue
 		}
 
-		u := UncoveredFunction{Function: s.Name, Package: s.Package(), Kinds: slots.kindsOf(i), Path: c.path(slots, i), ProcessWide: byWords}
+		u := UncoveredFunction{Function: s.Name, Package: pkg, Kinds: slots.kindsOf(i), Path: c.path(slots, i), ProcessWide: byWords}
 		for _, k := range u.Kinds {
 			r.Reasons[k]++
 		}
@@ -307,7 +333,7 @@ func (c *coverage) roots(o *openness) (out []OpenRoot) {
 		}
 
 		out = append(out, OpenRoot{
-			Function: s.Name, Package: s.Package(), Kind: ways[0].kind, Detail: ways[0].detail,
+			Function: s.Name, Package: packageOf(s), Kind: ways[0].kind, Detail: ways[0].detail,
 			ProcessWide: len(c.open[withWords][i]) == 0 && c.alone[i] == "", Opens: n, Alone: alone[i],
 		})
 	}

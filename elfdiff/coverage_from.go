@@ -18,10 +18,10 @@ type flows struct {
 }
 
 // from marks the functions that some can make run.
-func (c *coverage) from(names []string) ([]bool, error) {
+func (c *coverage) from(o CoverageOptions) ([]bool, error) {
 	var roots []int
 
-	for _, n := range names {
+	for _, n := range o.From {
 		found := false
 
 		for i, s := range c.funcs {
@@ -44,7 +44,12 @@ func (c *coverage) from(names []string) ([]bool, error) {
 	f.findMethods()
 	f.findSlots()
 
-	return c.spread(roots, f.more), nil
+	var stop func(int) bool
+	if o.Inside {
+		stop = func(i int) bool { return !inPackages(packageOf(c.funcs[i]), o.Packages) }
+	}
+
+	return c.spread(roots, f.more, stop), nil
 }
 
 // findMethods lists the methods that interfaces may lead to.
@@ -132,13 +137,7 @@ func (f *flows) more(i int) (out []int) {
 // byInterface lists the methods that a call of an interface's method may lead to: those of
 // that name and type.
 func (f *flows) byInterface(iface *program.Symbol, at int64) []int {
-	name := iface.MethodNameAt(at)
-
-	if t := iface.RelocAt(int32(at) + 4); t != nil && t.Sym != nil {
-		return f.methods[name+" "+t.Sym.Name]
-	}
-
-	return f.named[name]
+	return f.methods[iface.MethodNameAt(at)+" "+iface.MethodTypeAt(at)]
 }
 
 // dataOf lists the functions that data leads to: function values and tables of them. Types

@@ -123,34 +123,36 @@ func (c *coverage) path(o *openness, i int) (out []string) {
 	return out
 }
 
-// spread gives all that is reached over calls, and over more where there is more.
-func (c *coverage) spread(from []int, more func(i int) []int) []bool {
+// spread gives all that is reached over calls, and over more where there is more. It goes
+// through all functions but those that stop it.
+func (c *coverage) spread(from []int, more func(i int) []int, stop func(i int) bool) []bool {
 	seen := make([]bool, len(c.funcs))
-	queue := []int{}
 
-	add := func(i int) {
-		if !seen[i] {
-			seen[i] = true
-			queue = append(queue, i)
+	var queue []int
+
+	add := func(is []int) {
+		for _, i := range is {
+			if !seen[i] {
+				seen[i] = true
+				queue = append(queue, i)
+			}
 		}
 	}
 
-	for _, i := range from {
-		add(i)
-	}
+	add(from)
 
 	for len(queue) > 0 {
 		i := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
 
-		for _, j := range c.calls[i] {
-			add(j)
+		if stop != nil && stop(i) {
+			continue
 		}
 
+		add(c.calls[i])
+
 		if more != nil {
-			for _, j := range more(i) {
-				add(j)
-			}
+			add(more(i))
 		}
 	}
 

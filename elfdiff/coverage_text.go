@@ -26,6 +26,11 @@ func (r *CoverageReport) WriteText(w io.Writer) error {
 
 	p.list("only packages", r.Packages)
 	p.list("only what these can make run", r.From)
+
+	if r.Inside {
+		p.f("by calls inside these packages\n")
+	}
+
 	p.f("%d functions, %d slots. A fix could reach\n", r.Functions, r.Slots)
 	p.f("  %6d, %5.1f %%, through slots\n", r.BySlots, percent(r.BySlots, r.Functions))
 	p.f("  %6d, %5.1f %%, with process-wide words too\n", r.ProcessWide, percent(r.ProcessWide, r.Functions))

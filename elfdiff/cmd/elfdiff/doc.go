@@ -44,6 +44,7 @@
 //	-only PATH          count functions of this package and of those below it; may be given again
 //	-from SYMBOL        count what this function can make run, as the linker names it; may be
 //	                    given again
+//	-inside             by calls inside those packages alone: not what a logger calls back, say
 //
 // of build:
 //

@@ -47,6 +47,7 @@ type tool struct {
 	source     sourceFlags
 	fix        fixFlags
 	only, from list // of coverage
+	inside     bool
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
@@ -112,6 +113,7 @@ func verbs() map[string]verb {
 			t.source.add(f)
 			f.Var(&t.only, "only", "")
 			f.Var(&t.from, "from", "")
+			f.BoolVar(&t.inside, "inside", false, "")
 		}, (*tool).coverage},
 		"diff":    {1, func(t *tool, f *flag.FlagSet) { t.source.add(f); t.fix.add(f) }, (*tool).diff},
 		"inspect": {1, func(*tool, *flag.FlagSet) {}, (*tool).inspect},
