@@ -16,9 +16,10 @@ type CoverageOptions struct {
 	Packages []string
 
 	// From restricts the count to functions that these, named as the linker names them, can
-	// make run: over calls, slots, interfaces, and function values that functions on the
-	// way make or that variables they use hold. A function value that was stored in a field
-	// by somebody else isn't followed: name the function here too.
+	// make run: over calls, interfaces, and function values that functions on the way make
+	// or that variables they use hold; and whoever calls a function value at all may call
+	// what any slot was declared with. Another function value, that somebody else stored in
+	// a field, isn't followed: name the function here too.
 	From []string
 
 	// Inside has From go through functions of Packages alone: what others call back is

@@ -11,10 +11,10 @@ import (
 // flows follows what functions can make run.
 type flows struct {
 	*coverage
-	methods map[string][]int          // by name and type, of all types that the program has
-	named   map[string][]int          // by name
-	held    map[*program.Symbol][]int // by variable, the implementation of the slot that it has
-	seen    map[*program.Symbol]bool  // data
+	methods map[string][]int         // by name and type, of all types that the program has
+	named   map[string][]int         // by name
+	slots   []int                    // their implementations
+	seen    map[*program.Symbol]bool // data
 }
 
 // from marks the functions that some can make run.
@@ -38,11 +38,16 @@ func (c *coverage) from(o CoverageOptions) ([]bool, error) {
 
 	f := &flows{
 		coverage: c, methods: map[string][]int{}, named: map[string][]int{},
-		held: map[*program.Symbol][]int{}, seen: map[*program.Symbol]bool{},
+		seen: map[*program.Symbol]bool{},
 	}
 
 	f.findMethods()
-	f.findSlots()
+
+	for _, x := range c.refs.slots {
+		if i, ok := c.index[x.impl]; ok {
+			f.slots = append(f.slots, i)
+		}
+	}
 
 	var stop func(int) bool
 	if o.Inside {
@@ -78,36 +83,14 @@ func (f *flows) findMethods() {
 	}
 }
 
-// findSlots lists which variables lead to the implementations of slots: the next that the
-// declaring function refers to after the call of NewSlot.
-func (f *flows) findSlots() {
-	for _, x := range f.refs.slots {
-		after := false
-
-		for _, r := range x.holder.Relocs() {
-			if r.Off <= x.at || r.Sym == nil || r.Marks() {
-				continue
-			}
-
-			after = after || strings.HasPrefix(r.Sym.Name, newSlot)
-
-			if after && r.Sym.IsVar() && !isRuntime(r.Sym.Package()) {
-				if i, ok := f.index[x.impl]; ok {
-					f.held[r.Sym] = append(f.held[r.Sym], i)
-				}
-
-				break
-			}
-		}
-	}
-}
-
 // more is what a function can make run beside what it calls.
 func (f *flows) more(i int) (out []int) {
 	s := f.funcs[i]
 
 	for _, r := range s.Relocs() {
 		switch {
+		case r.Type == goobj.CallInd:
+			out = append(out, f.slots...) // it may be of any slot: they are kept in fields too
 		case r.Sym == nil:
 		case r.Type == goobj.UseIfaceMethod:
 			out = append(out, f.byInterface(r.Sym, r.Add)...)
@@ -155,7 +138,6 @@ func (f *flows) dataOf(s *program.Symbol) (out []int) {
 		}
 
 		f.seen[s] = true
-		out = append(out, f.held[s]...)
 
 		for _, r := range s.Relocs() {
 			if r.Sym == nil || r.Marks() || !r.Live {
