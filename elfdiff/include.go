@@ -220,11 +220,13 @@ func (a *analysis) touchItab(f *program.Symbol) {
 }
 
 // calledByHost says whether functions of the process may call a method of a type of the
-// payload through an interface: those for which it calls any method of that name.
+// payload through an interface: those for which it calls any method of that name and type.
 func (a *analysis) calledByHost(typ *program.Symbol, r *program.Reloc) bool {
 	for _, m := range typ.Methods() {
 		if m.Type.Off == r.Off || m.Ifn.Off == r.Off || m.Tfn.Off == r.Off {
-			return a.called[methodName(m.Name)]
+			name := methodName(m.Name)
+
+			return m.Type.Sym == nil || a.called[name] || a.called[name+" "+m.Type.Sym.Name]
 		}
 	}
 

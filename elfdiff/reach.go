@@ -43,8 +43,8 @@ type references struct {
 	in        map[*program.Symbol][]edge
 	slots     []slot
 
-	// called are the names of methods that something calls through an interface or by
-	// reflection, in the running program or in the fixed one.
+	// called are the methods that something calls through an interface or by reflection, in
+	// the running program or in the fixed one: see calledMethods.
 	called map[string]bool
 }
 
@@ -55,9 +55,10 @@ func newReferences(p *program.Program, optimised bool, slots []slot, called map[
 // methodName is the last part of a method's symbol.
 func methodName(symbol string) string { return symbol[strings.LastIndex(symbol, ".")+1:] }
 
-// calledMethods adds the names of the methods that the functions of a program call through
-// interfaces or by reflection. The compiler notes these, so that the linker knows which to
-// keep. Where methods are looked up by names that aren't constant, all exported ones count.
+// calledMethods adds the methods that the functions of a program call through interfaces,
+// as a name and a type, or by reflection, as a name. The compiler notes these, so that the
+// linker knows which to keep. Where methods are looked up by names that aren't constant, all
+// exported ones count.
 func calledMethods(p *program.Program, called map[string]bool) {
 	all := false
 
@@ -72,7 +73,7 @@ func calledMethods(p *program.Program, called map[string]bool) {
 			switch {
 			case r.Sym == nil:
 			case r.Type == goobj.UseIfaceMethod:
-				called[r.Sym.MethodNameAt(r.Add)] = true
+				called[r.Sym.MethodNameAt(r.Add)+" "+r.Sym.MethodTypeAt(r.Add)] = true
 			case r.Type == goobj.UseNamedMethod:
 				called[strings.TrimRight(string(r.Sym.Data), "\x00")] = true
 			}
@@ -93,6 +94,43 @@ func calledMethods(p *program.Program, called map[string]bool) {
 		}
 	}
 }
+
+// isCalled says whether anything calls a method that is in a table: of a type, or of an
+// interface that the type has.
+func (x *references) isCalled(s, table *program.Symbol) bool {
+	name := methodName(s.Name)
+	if x.called[name] {
+		return true
+	}
+
+	if table.IsItab() {
+		r := table.RelocAt(itabType)
+		if r == nil || r.Sym == nil {
+			return true
+		}
+
+		table = r.Sym
+	}
+
+	found := false
+
+	for _, m := range table.Methods() {
+		if m.Ifn.Sym != s && m.Tfn.Sym != s {
+			continue
+		}
+
+		found = true
+
+		if m.Type.Sym == nil || x.called[name+" "+m.Type.Sym.Name] {
+			return true
+		}
+	}
+
+	return !found
+}
+
+// itabType is where an interface table has the type.
+const itabType = 8
 
 // edges lists who refers to what in the running program.
 func edges(p *program.Program) map[*program.Symbol][]edge {
@@ -189,7 +227,7 @@ func (x *references) ways(s *program.Symbol) []way {
 			out = append(out, x.closure(s, e))
 		case g.IsFuncValue():
 			out = append(out, x.values(g)...)
-		case (g.IsItab() || g.IsType()) && !x.called[methodName(s.Name)]:
+		case (g.IsItab() || g.IsType()) && !x.isCalled(s, g):
 			// No interface has it called; it is in the table since something else needs it.
 		case g.IsItab():
 			out = append(out, way{kind: RefuseInterfaceTable, word: payload.WordItab, at: e, detail: "a method in " + g.Name})

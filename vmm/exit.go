@@ -68,7 +68,7 @@ func (c *vcpu) handleExit(s patch.Section, reason kvm.Reason) (Exit, bool) {
 }
 
 func (c *vcpu) failed(reason kvm.Reason, code uint64, data []uint64) Exit {
-	return c.exit(ExitFailed, &InternalError{VCPU: c.id, Reason: reason.String(), Code: code, Data: data})
+	return c.exit(ExitFailed, &InternalError{VCPU: c.id, Reason: reason.KernelName(), Code: code, Data: data})
 }
 
 // handlePIO does the guest's port access: one element after the other, for a string
@@ -78,9 +78,9 @@ func (c *vcpu) handlePIO(s patch.Section) {
 
 	for ; len(data) > 0; data = data[size:] {
 		if e := data[:size:size]; write {
-			c.machine.pio.Write(s, uint64(port), e)
+			c.machine.pio.Store(s, uint64(port), e)
 		} else {
-			c.machine.pio.Read(s, uint64(port), e)
+			c.machine.pio.Load(s, uint64(port), e)
 		}
 	}
 }
@@ -88,8 +88,8 @@ func (c *vcpu) handlePIO(s patch.Section) {
 // handleMMIO does the guest's access to an address without RAM.
 func (c *vcpu) handleMMIO(s patch.Section) {
 	if gpa, write, data := c.kvm.MMIO(); write {
-		c.machine.mmio.Write(s, gpa, data)
+		c.machine.mmio.Store(s, gpa, data)
 	} else {
-		c.machine.mmio.Read(s, gpa, data)
+		c.machine.mmio.Load(s, gpa, data)
 	}
 }

@@ -49,7 +49,7 @@ func TestSlots(t *testing.T) {
 		}))
 	}
 
-	require.GreaterOrEqual(t, handlers, 12, "the handlers of the board, the clock and the serial port")
+	require.GreaterOrEqual(t, handlers, 2, "those of device.Slots, which all devices of the tree use")
 
 	var names []string
 	for _, s := range patch.Slots() {

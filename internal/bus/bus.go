@@ -40,7 +40,9 @@ func (e *OverlapError) Error() string {
 }
 
 // Bus is an address space. Claim windows first; once guests run it must not change,
-// and Read and Write may be called from any goroutine.
+// and Load and Store may be called from any goroutine. They aren't called Read and Write as
+// those of a Handler are: no interface is to lead to them, for a patch needs a slot on every
+// way to what it changes.
 type Bus struct {
 	Limit   uint64   // first address that doesn't exist; 0 is 2^64
 	windows []Window // ascending, disjoint
@@ -101,9 +103,9 @@ func (b *Bus) find(addr uint64) *Window {
 // natural says whether n is a width that handlers are promised.
 func natural(n int) bool { return n > 0 && n <= 8 && n&(n-1) == 0 }
 
-// Read does a guest's read of len(data) bytes at addr. What nobody claims reads as all
+// Load does a guest's read of len(data) bytes at addr. What nobody claims reads as all
 // ones, as on a bus that nobody drives.
-func (b *Bus) Read(s patch.Section, addr uint64, data []byte) {
+func (b *Bus) Load(s patch.Section, addr uint64, data []byte) {
 	w := b.find(addr)
 
 	switch {
@@ -114,13 +116,13 @@ func (b *Bus) Read(s patch.Section, addr uint64, data []byte) {
 	default:
 		// Nobody's, or partly somebody's: each byte is an access of its own.
 		for i := range data {
-			b.Read(s, addr+uint64(i), data[i:i+1])
+			b.Load(s, addr+uint64(i), data[i:i+1])
 		}
 	}
 }
 
-// Write does a guest's write. What nobody claims goes nowhere.
-func (b *Bus) Write(s patch.Section, addr uint64, data []byte) {
+// Store does a guest's write. What nobody claims goes nowhere.
+func (b *Bus) Store(s patch.Section, addr uint64, data []byte) {
 	w := b.find(addr)
 
 	switch {
@@ -129,7 +131,7 @@ func (b *Bus) Write(s patch.Section, addr uint64, data []byte) {
 		w.Handler.Write(s, addr-w.Base, data)
 	default:
 		for i := range data {
-			b.Write(s, addr+uint64(i), data[i:i+1])
+			b.Store(s, addr+uint64(i), data[i:i+1])
 		}
 	}
 }

@@ -231,12 +231,12 @@ func TestBus_access(t *testing.T) {
 			}
 
 			data := make([]byte, c.width)
-			b.Read(patch.Section{}, c.addr, data)
+			b.Load(patch.Section{}, c.addr, data)
 			require.Equal(t, read, data)
 			require.Equal(t, reads, got)
 
 			got = nil
-			b.Write(patch.Section{}, c.addr, written)
+			b.Store(patch.Section{}, c.addr, written)
 			require.Equal(t, writes, got)
 		})
 	}
@@ -285,9 +285,9 @@ func FuzzBus(f *testing.F) {
 			got = nil
 
 			if data[0]%3 == 2 {
-				b.Write(patch.Section{}, addr, p)
+				b.Store(patch.Section{}, addr, p)
 			} else {
-				b.Read(patch.Section{}, addr, p)
+				b.Load(patch.Section{}, addr, p)
 				require.Equal(t, read, p)
 			}
 

@@ -35,6 +35,8 @@ type Device interface {
 //	var fifoWrite = patch.NewSlot("example.com/fifo.write", (*FIFO).write)
 //
 //	func (f *FIFO) Write(s patch.Section, off uint64, data []byte) { fifoWrite.In(s)(f, s, off, data) }
+//
+// Slots makes such a handler of two slots.
 type Handler interface {
 	Read(s patch.Section, off uint64, data []byte)
 	Write(s patch.Section, off uint64, data []byte)

@@ -60,7 +60,7 @@ func TestReason_string(t *testing.T) {
 		25:                    "exit 25",
 		1<<32 - 1:             "exit 4294967295",
 	} {
-		require.Equal(t, want, r.String())
+		require.Equal(t, want, r.KernelName())
 	}
 
 	// linux/kvm.h

@@ -21,7 +21,9 @@ const (
 	ExitSystemEvent   = Reason(24)
 )
 
-func (r Reason) String() string {
+// KernelName is what the kernel's headers call the exit. It isn't a String method, since
+// those run for whoever has a value printed, and no patch gets at them.
+func (r Reason) KernelName() string {
 	switch {
 	case r <= ExitInternalError:
 		return kvm.ExitType(r).String()

@@ -39,6 +39,13 @@
 //	-process-wide       words of tables that are the whole process's may be overwritten
 //	-accept KIND:NAME   a refusal that you know better; may be given again
 //
+// of coverage:
+//
+//	-only PATH          count functions of this package and of those below it; may be given again
+//	-from SYMBOL        count what this function can make run, as the linker names it; may be
+//	                    given again
+//	-inside             by calls inside those packages alone: not what a logger calls back, say
+//
 // of build:
 //
 //	-name NAME          proposed for the patch

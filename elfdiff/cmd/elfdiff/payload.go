@@ -107,7 +107,7 @@ func (t *tool) coverage(ctx context.Context) error {
 		return err
 	}
 
-	r, err := elfdiff.Coverage(base)
+	r, err := elfdiff.Coverage(base, elfdiff.CoverageOptions{Packages: t.only, From: t.from, Inside: t.inside})
 	if err != nil {
 		return err
 	}

@@ -44,8 +44,10 @@ type tool struct {
 	output, key, keys, name string
 	json                    bool
 
-	source sourceFlags
-	fix    fixFlags
+	source     sourceFlags
+	fix        fixFlags
+	only, from list // of coverage
+	inside     bool
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
@@ -107,10 +109,15 @@ func verbs() map[string]verb {
 			f.StringVar(&t.key, "key", "", "")
 			f.StringVar(&t.name, "name", "", "")
 		}, (*tool).build},
-		"coverage": {1, func(t *tool, f *flag.FlagSet) { t.source.add(f) }, (*tool).coverage},
-		"diff":     {1, func(t *tool, f *flag.FlagSet) { t.source.add(f); t.fix.add(f) }, (*tool).diff},
-		"inspect":  {1, func(*tool, *flag.FlagSet) {}, (*tool).inspect},
-		"keygen":   {0, (*tool).outputFlag, (*tool).keygen},
+		"coverage": {1, func(t *tool, f *flag.FlagSet) {
+			t.source.add(f)
+			f.Var(&t.only, "only", "")
+			f.Var(&t.from, "from", "")
+			f.BoolVar(&t.inside, "inside", false, "")
+		}, (*tool).coverage},
+		"diff":    {1, func(t *tool, f *flag.FlagSet) { t.source.add(f); t.fix.add(f) }, (*tool).diff},
+		"inspect": {1, func(*tool, *flag.FlagSet) {}, (*tool).inspect},
+		"keygen":  {0, (*tool).outputFlag, (*tool).keygen},
 		"sign": {1, func(t *tool, f *flag.FlagSet) {
 			t.outputFlag(f)
 			f.StringVar(&t.key, "key", "", "")

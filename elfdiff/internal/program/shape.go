@@ -308,3 +308,13 @@ func (s *Symbol) MethodNameAt(off int64) string {
 
 	return n
 }
+
+// MethodTypeAt is the symbol of the type of that method.
+func (s *Symbol) MethodTypeAt(off int64) string {
+	r := s.RelocAt(int32(off) + imethodSize/2)
+	if r == nil || r.Sym == nil {
+		return ""
+	}
+
+	return r.Sym.Name
+}

@@ -46,10 +46,10 @@ func (b *Board) Attach(p device.Platform) error {
 	b.keyboard.stop = p.Stop
 
 	return errors.Join(
-		p.PIO("acpi-pm", layout.PortPM, layout.PortPMSize, &b.pm),
-		p.PIO("reset", layout.PortReset, 1, &b.reset),
-		p.PIO("i8042", layout.PortI8042, 1, &b.keyboard),
-		p.PIO("post", layout.PortPost, 1, &b.post),
+		p.PIO("acpi-pm", layout.PortPM, layout.PortPMSize, device.Slots(&b.pm, pmRead, pmWrite)),
+		p.PIO("reset", layout.PortReset, 1, device.Slots(&b.reset, resetRead, resetWrite)),
+		p.PIO("i8042", layout.PortI8042, 1, device.Slots(&b.keyboard, i8042Read, i8042Write)),
+		p.PIO("post", layout.PortPost, 1, device.Slots(&b.post, postRead, postWrite)),
 	)
 }
 
@@ -77,12 +77,3 @@ var (
 	postRead   = patch.NewSlot("vmm/post.read", (*post).read)
 	postWrite  = patch.NewSlot("vmm/post.write", (*post).write)
 )
-
-func (h *powerManagement) Read(s patch.Section, off uint64, p []byte)  { pmRead.In(s)(h, s, off, p) }
-func (h *powerManagement) Write(s patch.Section, off uint64, p []byte) { pmWrite.In(s)(h, s, off, p) }
-func (h *resetControl) Read(s patch.Section, off uint64, p []byte)     { resetRead.In(s)(h, s, off, p) }
-func (h *resetControl) Write(s patch.Section, off uint64, p []byte)    { resetWrite.In(s)(h, s, off, p) }
-func (h *keyboard) Read(s patch.Section, off uint64, p []byte)         { i8042Read.In(s)(h, s, off, p) }
-func (h *keyboard) Write(s patch.Section, off uint64, p []byte)        { i8042Write.In(s)(h, s, off, p) }
-func (h *post) Read(s patch.Section, off uint64, p []byte)             { postRead.In(s)(h, s, off, p) }
-func (h *post) Write(s patch.Section, off uint64, p []byte)            { postWrite.In(s)(h, s, off, p) }

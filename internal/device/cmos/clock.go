@@ -90,10 +90,9 @@ type clock struct {
 }
 
 func newClock(now func() time.Time) clock {
-	c := clock{now: now, a: aDefault, b: bDefault}
-	c.seen = c.guest()
+	t := now()
 
-	return c
+	return clock{now: now, a: aDefault, b: bDefault, seen: time.Unix(t.Unix(), int64(t.Nanosecond())).UTC()}
 }
 
 // guest is the guest's time.

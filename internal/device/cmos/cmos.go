@@ -41,8 +41,8 @@ const (
 	indexMask  = size - 1
 )
 
-// CMOS is the clock and its RAM. Make it with New. Read and Write are called by vCPU
-// threads inside a section, any number at a time; Attach, Start and Stop by the machine,
+// CMOS is the clock and its RAM. Make it with New. Its slots are called by vCPU threads
+// inside a section, any number at a time; Attach, Start and Stop by the machine,
 // once each and in this order.
 type CMOS struct {
 	// Set by Attach, constant after.
@@ -87,14 +87,8 @@ func (c *CMOS) Attach(p device.Platform) error {
 
 	c.irq, c.log, c.domain = irq, p.Log(), p.Domain()
 
-	return p.PIO("cmos", layout.PortCMOS, windowSize, c)
+	return p.PIO("cmos", layout.PortCMOS, windowSize, device.Slots(c, read, write))
 }
-
-// Read is a read of the guest from the ports. See device.Handler.
-func (c *CMOS) Read(s patch.Section, off uint64, data []byte) { read.In(s)(c, s, off, data) }
-
-// Write is a write of the guest to the ports. See device.Handler.
-func (c *CMOS) Write(s patch.Section, off uint64, data []byte) { write.In(s)(c, s, off, data) }
 
 func (c *CMOS) read(_ patch.Section, off uint64, data []byte) {
 	c.mu.Lock()

@@ -47,8 +47,8 @@ var (
 	receive     = patch.NewSlot("vmm/uart.receive", (*UART).receive)
 )
 
-// UART is one serial port. Make it with New. Read and Write are called by vCPU
-// threads inside a section, any number at a time; Attach, Start and Stop by the
+// UART is one serial port. Make it with New. Its slots are called by vCPU threads
+// inside a section, any number at a time; Attach, Start and Stop by the
 // machine, once each and in this order; Dropped by anyone.
 type UART struct {
 	in  io.Reader
@@ -116,7 +116,7 @@ func (u *UART) Attach(p device.Platform) error {
 
 	u.irq, u.log, u.domain = irq, p.Log(), p.Domain()
 
-	return p.PIO("uart", layout.PortCOM1, windowSize, u)
+	return p.PIO("uart", layout.PortCOM1, windowSize, device.Slots(u, read, write))
 }
 
 // Start starts the goroutines that read from and write to the host.
@@ -169,12 +169,6 @@ func (u *UART) Dropped() uint64 {
 
 	return u.queue.dropped
 }
-
-// Read is a read of the guest from the registers. See device.Handler.
-func (u *UART) Read(s patch.Section, off uint64, data []byte) { read.In(s)(u, s, off, data) }
-
-// Write is a write of the guest to the registers. See device.Handler.
-func (u *UART) Write(s patch.Section, off uint64, data []byte) { write.In(s)(u, s, off, data) }
 
 // read and write split wide accesses into bytes in ascending order, as the ISA bridge
 // does for an 8-bit device.
