@@ -26,6 +26,7 @@ func TestJSON(t *testing.T) {
 	var (
 		last   map[string]any
 		phases []any
+		made   made
 	)
 
 	for line := range bytes.Lines(out.Bytes()) {
@@ -35,10 +36,17 @@ func TestJSON(t *testing.T) {
 		if last["event"] == "phase" {
 			phases = append(phases, last["phase"])
 		}
+
+		if last["event"] == "made" {
+			require.NoError(t, json.Unmarshal(line, &made))
+		}
 	}
 
 	require.Equal(t, []any{"before", "after", "reverted", "repaired"}, phases)
 	require.Equal(t, "summary", last["event"])
+	require.Equal(t, []string{"main.(*fifo).push"}, made.Changed)
+	require.Equal(t, []string{"github.com/vgraft/vgraft/examples/hotpatch.push"}, made.Slots)
+	require.Positive(t, made.Meanwhile, "the guest runs while its repair is made")
 
 	var sum summary
 
@@ -55,6 +63,10 @@ func TestJSON(t *testing.T) {
 	require.GreaterOrEqual(t, sum.ApplyP99, sum.Apply)
 	require.Positive(t, sum.GapApply)
 	require.Positive(t, sum.GapControl)
+	require.Positive(t, sum.Build)
+	require.Positive(t, sum.Diff)
+	require.Positive(t, sum.Upload)
+	require.Positive(t, sum.Payload)
 
 	for _, key := range []string{"flips", "bytes", "lost", "apply_ns", "stall_ns"} {
 		n, ok := last[key].(float64)
@@ -78,6 +90,7 @@ func TestOutput(t *testing.T) {
 		`  after     +\d+ messages: +0 corrupt, +[1-9]\d* intact\n`,
 		`  reverted  +\d+ messages: +[1-9]\d* corrupt, +0 intact\n`,
 		`  repaired  +\d+ messages: +0 corrupt, +[1-9]\d* intact\n`,
+		`  diff +\S+: main\.\(\*fifo\)\.push\n`,
 		`  apply +swap \S+, took \S+ until`,
 		`\n5 flips in `,
 		`  lost +0 words\n`,
@@ -111,11 +124,24 @@ func TestGaps(t *testing.T) {
 	require.Zero(t, gap)
 	require.False(t, later)
 
+	longest, later := a.longest(5, 6)
+	require.Zero(t, longest)
+	require.False(t, later)
+
 	for i, at := range []int64{10, 14, 20} {
 		a.times[i].Store(at)
 	}
 
 	a.count.Store(3)
+
+	for _, c := range []struct {
+		from, to, gap int64
+		later         bool
+	}{{5, 9, 0, true}, {11, 12, 4, true}, {11, 14, 4, true}, {11, 15, 6, true}, {10, 19, 6, true}, {15, 20, 0, false}} {
+		longest, later := a.longest(c.from, c.to)
+		require.Equal(t, c.gap, longest, "%v", c)
+		require.Equal(t, c.later, later, "%v", c)
+	}
 
 	for _, c := range []struct {
 		instant, gap int64
