@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	_ "embed" // fix.patch
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -41,14 +43,7 @@ func newOperator(ctx context.Context, d *patch.Domain) (*operator, error) {
 		return nil, err
 	}
 
-	dir, err := os.MkdirTemp("", "hotpatch-")
-	if err != nil {
-		return nil, err
-	}
-
-	path := filepath.Join(dir, "socket")
-
-	l, err := control.Listen(path, 0o600)
+	l, path, err := listen()
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +59,29 @@ func newOperator(ctx context.Context, d *patch.Domain) (*operator, error) {
 		client.Close()
 		cancel()
 		<-ended
-		os.RemoveAll(dir)
+		os.RemoveAll(filepath.Dir(path))
 	}}, nil
+}
+
+// listen makes a socket in a directory of its own: of temporary files, or, where their file
+// system has no sockets, of shared memory.
+func listen() (l net.Listener, path string, err error) {
+	for _, parent := range []string{"", "/dev/shm"} {
+		dir, mkErr := os.MkdirTemp(parent, "hotpatch-")
+		if mkErr != nil {
+			return nil, "", errors.Join(err, mkErr)
+		}
+
+		path = filepath.Join(dir, "socket")
+
+		if l, err = control.Listen(path, 0o600); err == nil {
+			return l, path, nil
+		}
+
+		os.RemoveAll(dir)
+	}
+
+	return nil, "", err
 }
 
 // made is how a payload came to be. Times are in nanoseconds.
