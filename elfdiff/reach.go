@@ -44,7 +44,7 @@ type references struct {
 	slots     []slot
 
 	// called are the names of methods that something calls through an interface or by
-	// reflection, in the running program or in the fixed one.
+	// reflection, in the running program or in the fixed one: each alone, and asType.
 	called map[string]bool
 }
 
@@ -54,6 +54,29 @@ func newReferences(p *program.Program, optimised bool, slots []slot, called map[
 
 // methodName is the last part of a method's symbol.
 func methodName(symbol string) string { return symbol[strings.LastIndex(symbol, ".")+1:] }
+
+// asType is the name of a method together with its type, as the linker looks for the methods
+// that an interface may have called; without a type it is called whatever that is.
+func asType(name string, typ *program.Reloc) string {
+	if typ == nil || typ.Sym == nil {
+		return name + " any"
+	}
+
+	return name + " " + typ.Sym.Name
+}
+
+// calledIn says whether something may call the function by the method table of a type.
+func (x *references) calledIn(typ, s *program.Symbol) bool {
+	for _, m := range typ.Methods() {
+		name := methodName(m.Name)
+
+		if (m.Ifn.Sym == s || m.Tfn.Sym == s) && (x.called[asType(name, nil)] || x.called[asType(name, m.Type)]) {
+			return true
+		}
+	}
+
+	return false
+}
 
 // calledMethods adds the names of the methods that the functions of a program call through
 // interfaces or by reflection. The compiler notes these, so that the linker knows which to
@@ -72,9 +95,13 @@ func calledMethods(p *program.Program, called map[string]bool) {
 			switch {
 			case r.Sym == nil:
 			case r.Type == goobj.UseIfaceMethod:
-				called[r.Sym.MethodNameAt(r.Add)] = true
+				name := r.Sym.MethodNameAt(r.Add)
+				called[name] = true
+				called[asType(name, r.Sym.RelocAt(int32(r.Add)+4))] = true
 			case r.Type == goobj.UseNamedMethod:
-				called[strings.TrimRight(string(r.Sym.Data), "\x00")] = true
+				name := strings.TrimRight(string(r.Sym.Data), "\x00")
+				called[name] = true
+				called[asType(name, nil)] = true
 			}
 		}
 	}
@@ -88,6 +115,7 @@ func calledMethods(p *program.Program, called map[string]bool) {
 			for _, m := range s.Methods() {
 				if program.IsExported(m.Name) {
 					called[m.Name] = true
+					called[asType(m.Name, nil)] = true
 				}
 			}
 		}
@@ -191,6 +219,8 @@ func (x *references) ways(s *program.Symbol) []way {
 			out = append(out, x.values(g)...)
 		case (g.IsItab() || g.IsType()) && !x.called[methodName(s.Name)]:
 			// No interface has it called; it is in the table since something else needs it.
+		case g.IsType() && !x.calledIn(g, s):
+			// The same: what is called has only the name in common.
 		case g.IsItab():
 			out = append(out, way{kind: RefuseInterfaceTable, word: payload.WordItab, at: e, detail: "a method in " + g.Name})
 		case g.IsType():
