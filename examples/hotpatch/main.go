@@ -19,7 +19,6 @@ import (
 	"syscall"
 
 	"github.com/vgraft/vgraft/patch"
-	"github.com/vgraft/vgraft/vmm"
 )
 
 func main() {
@@ -74,18 +73,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 	device := newFIFOs(*cpus)
 
-	m, err := vmm.New(ctx, vmm.Config{
-		Name: "hotpatch", Memory: 4 << 20, CPUs: *cpus,
-		Boot: vmm.Flat{Code: code}, Devices: []vmm.Device{device},
-	})
+	m, err := start(ctx, code, device)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-
-	if err := m.Start(ctx); err != nil {
-		return err
-	}
 
 	// Nothing below goes on without the guest.
 	ctx, end := context.WithCancelCause(ctx)
