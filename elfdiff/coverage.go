@@ -97,7 +97,7 @@ func Coverage(b *Build, o CoverageOptions) (*CoverageReport, error) {
 	called := map[string]bool{}
 	calledMethods(p, called)
 
-	c := newCoverage(p, newReferences(p, slots, called))
+	c := newCoverage(p, newReferences(p, b.Info.optimised(), slots, called))
 
 	if err := c.count(o); err != nil {
 		return nil, fmt.Errorf("elfdiff: coverage: %w", err)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 
 	"github.com/vgraft/vgraft/patch"
 	"github.com/vgraft/vgraft/vmm"
@@ -65,6 +67,23 @@ func (d fifos) Write(s patch.Section, off uint64, data []byte) {
 		f.last = word
 		pushSlot.In(s)(f, word)
 	}
+}
+
+// start starts a guest that uses the device, with a vCPU for each FIFO.
+func start(ctx context.Context, code []byte, d fifos) (*vmm.Machine, error) {
+	m, err := vmm.New(ctx, vmm.Config{
+		Name: "hotpatch", Memory: 4 << 20, CPUs: len(d),
+		Boot: vmm.Flat{Code: code}, Devices: []vmm.Device{d},
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	if err := m.Start(ctx); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+
+	return m, nil
 }
 
 // seen adds up what all FIFOs saw.

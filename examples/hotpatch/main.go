@@ -1,5 +1,8 @@
-// Command hotpatch repairs a device of a virtual machine while its guest uses it, takes
-// the repair out and puts it in again, a thousand times, and counts what gets lost.
+// Command hotpatch repairs a device of a virtual machine while its guest uses it. It builds
+// itself once more from its source with fix.patch applied, makes a payload of the
+// difference, signs it and loads it into itself, through the socket that an operator would
+// use. Then it takes the repair out and puts it in again, a thousand times, and counts what
+// gets lost.
 //
 //	go run ./examples/hotpatch [-flips N] [-cpus N] [-json]
 package main
@@ -11,11 +14,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 
 	"github.com/vgraft/vgraft/patch"
-	"github.com/vgraft/vgraft/vmm"
 )
 
 func main() {
@@ -26,8 +29,12 @@ func main() {
 
 	cancel()
 
+	var child *exec.ExitError
+
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.As(err, &child) && child.Exited():
+		os.Exit(child.ExitCode()) // it has said why
 	case interrupted:
 		fmt.Fprintln(os.Stderr, "hotpatch: interrupted")
 		os.Exit(130)
@@ -60,25 +67,17 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 
-	repair, err := newRepair()
-	if err != nil {
-		return err
+	if stripped() {
+		return runBuilt(ctx, args, out)
 	}
 
 	device := newFIFOs(*cpus)
 
-	m, err := vmm.New(ctx, vmm.Config{
-		Name: "hotpatch", Memory: 4 << 20, CPUs: *cpus,
-		Boot: vmm.Flat{Code: code}, Devices: []vmm.Device{device},
-	})
+	m, err := start(ctx, code, device)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-
-	if err := m.Start(ctx); err != nil {
-		return err
-	}
 
 	// Nothing below goes on without the guest.
 	ctx, end := context.WithCancelCause(ctx)
@@ -90,16 +89,21 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 	}()
 
-	s := story{
-		show:   newShow(out, *asJSON),
-		guest:  guest{m.Memory(), *cpus},
-		device: device,
-		engine: patch.NewEngine(patch.Options{}),
-		repair: repair,
-		target: patch.On(m.Domain()),
-		other:  patch.On(patch.NewDomain("elsewhere")),
+	op, err := newOperator(ctx, m.Domain())
+	if err != nil {
+		return err
 	}
-	s.show.intro(*cpus, *flips, repair)
+	defer op.close()
+
+	s := story{
+		show:     newShow(out, *asJSON),
+		guest:    guest{m.Memory(), *cpus},
+		device:   device,
+		operator: op,
+		target:   patch.On(m.Domain()),
+		other:    patch.On(patch.NewDomain("elsewhere")),
+	}
+	s.show.intro(*cpus, *flips)
 
 	err = s.tell(ctx, *flips)
 	if cause := context.Cause(ctx); err != nil && cause != nil {

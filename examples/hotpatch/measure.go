@@ -20,7 +20,7 @@ import (
 // accesses are the times of the last ones, newest at count-1.
 type accesses struct {
 	count atomic.Uint64
-	times [2048]atomic.Int64
+	times [1 << 14]atomic.Int64
 }
 
 var epoch = time.Now()
@@ -56,6 +56,48 @@ func (a *accesses) gapAt(instant int64) (gap int64, later bool) {
 	}
 
 	return 0, next != 0 // before the first access, or too long ago
+}
+
+// longest is the longest time that passed between two accesses, of those in which a part of
+// the interval lies. It is 0 if the last one is still to come; later is whether it has come.
+func (a *accesses) longest(from, to int64) (gap int64, later bool) {
+	n := a.count.Load()
+	next := int64(0)
+
+	for i := range min(n, uint64(len(a.times)/2)) {
+		t := a.times[(n-1-i)%uint64(len(a.times))].Load()
+
+		switch {
+		case next == 0 && t <= to:
+			return 0, false
+		case t < to:
+			gap = max(gap, next-t)
+		}
+
+		if t <= from {
+			break
+		}
+
+		next = t
+	}
+
+	return gap, next != 0
+}
+
+// longest is that of all vCPUs. It waits for the next access of each.
+func (d fifos) longest(ctx context.Context, from, to int64) (longest int64, err error) {
+	for _, f := range d {
+		gap, later := f.accesses.longest(from, to)
+		for ; !later; gap, later = f.accesses.longest(from, to) {
+			if err := sleep(ctx, 20*time.Microsecond); err != nil {
+				return 0, err
+			}
+		}
+
+		longest = max(longest, gap)
+	}
+
+	return longest, nil
 }
 
 // samples are durations in nanoseconds.

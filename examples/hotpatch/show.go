@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,9 +50,9 @@ func (s *show) paint(code, format string, a ...any) string {
 
 const red, green, bold, dim = "31", "32", "1", "2"
 
-func (s *show) intro(cpus, flips int, p *patch.Patch) {
+func (s *show) intro(cpus, flips int) {
 	if s.json != nil {
-		_ = s.json.Encode(map[string]any{"event": "start", "vcpus": cpus, "flips": flips, "patch": p.Name(), "slots": p.Slots()})
+		_ = s.json.Encode(map[string]any{"event": "start", "vcpus": cpus, "flips": flips})
 		return
 	}
 
@@ -60,11 +61,33 @@ func (s *show) intro(cpus, flips int, p *patch.Patch) {
   vCPUs   %d: each sends messages of %d words to a FIFO of its own, which holds %d
   flaw    the device doesn't check the position: word %d overwrites the register
           beside the FIFO (that was VENOM, CVE-2015-3456, in QEMU)
-  patch   %q binds the slot %s
-          to a function that does check. The guest is neither stopped nor told.
+  fix     examples/hotpatch/fix.patch, a change of the device's source.
+          The guest is neither stopped nor told.
 
 `, s.paint(bold, "A hole in a device, repaired while the guest uses it"),
-		cpus, messageWords, fifoSize/4, fifoSize/4+1, p.Name(), p.Slots()[0])
+		cpus, messageWords, fifoSize/4, fifoSize/4+1)
+}
+
+// made shows how the payload came to be.
+func (s *show) made(m made) {
+	if s.json != nil {
+		_ = s.json.Encode(m)
+		return
+	}
+
+	ms := func(n int64) time.Duration { return time.Duration(n).Round(time.Millisecond) }
+
+	fmt.Fprintf(s.out, `
+  open      %v to find the objects that this process was linked from
+  build     %v for the program with the fix
+  diff      %v: %s
+            through the slot %s
+  payload   %d bytes, made in %v, signed
+  upload    %v, as %q
+            the guest has sent %d messages meanwhile
+
+`, ms(m.Open), ms(m.Build), ms(m.Diff), strings.Join(m.Changed, ", "), strings.Join(m.Slots, ", "),
+		m.Size, ms(m.Payload), time.Duration(m.Upload).Round(10*time.Microsecond), m.Patch, m.Meanwhile)
 }
 
 // phase shows what the guest saw.
@@ -82,13 +105,22 @@ func (s *show) phase(name string, c counters) {
 	fmt.Fprintf(s.out, "  %-9s %s\n", name, s.paint(colour, "%7d messages: %7d corrupt, %7d intact", c.corrupt+c.intact, c.corrupt, c.intact))
 }
 
-func (s *show) transition(r patch.Report) {
+// transition shows what an operator's request did, how long that took for the operator, and
+// the longest time for which a vCPU did not come to the device meanwhile.
+func (s *show) transition(r patch.Report, request, pause int64) {
 	if s.json != nil {
-		_ = s.json.Encode(map[string]any{"event": r.Op, "swap_ns": int64(r.Swap), "took_ns": int64(r.Took), "workers": len(r.Workers)})
+		_ = s.json.Encode(map[string]any{
+			"event": r.Op, "swap_ns": int64(r.Swap), "took_ns": int64(r.Took), "workers": len(r.Workers),
+			"request_ns": request, "longest_gap_ns": pause,
+		})
+
 		return
 	}
 
-	fmt.Fprintln(s.out, s.paint(dim, "  %-9s   swap %v, took %v until every vCPU had moved on", r.Op, r.Swap, r.Took))
+	us := func(n int64) time.Duration { return time.Duration(n).Round(time.Microsecond) }
+
+	fmt.Fprintln(s.out, s.paint(dim, "  %-9s   swap %v, took %v until every vCPU had moved on (request %v, longest gap %v)",
+		r.Op, r.Swap, r.Took, us(request), us(pause)))
 }
 
 // progress is one line that is drawn again and again on a terminal, and nowhere else;

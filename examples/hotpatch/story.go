@@ -10,13 +10,14 @@ import (
 
 // story is what the demonstration works with.
 type story struct {
-	show   *show
-	guest  guest
-	device fifos
-	engine *patch.Engine
-	repair *patch.Patch
-	target patch.Target
-	other  patch.Target // of the control: see measure.go
+	show     *show
+	guest    guest
+	device   fifos
+	operator *operator
+	made     made
+	repair   *patch.Patch
+	target   patch.Target
+	other    patch.Target // of the control: see measure.go
 
 	applyTook, swap samples // of every Apply; of every Apply and Revert
 	flipped, idle   samples // the gaps: see measure.go
@@ -31,21 +32,22 @@ func (s *story) tell(ctx context.Context, flips int) error {
 		return err
 	}
 
+	if err := s.make(ctx); err != nil {
+		return err
+	}
+
 	for _, step := range []struct {
-		flip     func(context.Context) (patch.Report, error)
+		op       patch.Op
 		name     string
 		repaired bool
 	}{
-		{s.apply, "after", true},
-		{s.revert, "reverted", false},
-		{s.apply, "repaired", true},
+		{patch.OpApply, "after", true},
+		{patch.OpRevert, "reverted", false},
+		{patch.OpApply, "repaired", true},
 	} {
-		report, err := step.flip(ctx)
-		if err != nil {
+		if err := s.step(ctx, step.op); err != nil {
 			return err
 		}
-
-		s.show.transition(report)
 
 		if err := s.watch(ctx, step.name, step.repaired); err != nil {
 			return err
@@ -67,8 +69,51 @@ func (s *story) tell(ctx context.Context, flips int) error {
 	return sum.check()
 }
 
+// make makes the payload and has the engine take it, while the guest runs.
+func (s *story) make(ctx context.Context) error {
+	before, err := s.guest.read()
+	if err != nil {
+		return err
+	}
+
+	if s.made, s.repair, err = s.operator.make(ctx); err != nil {
+		return err
+	}
+
+	after, err := s.guest.read()
+	if err != nil {
+		return err
+	}
+
+	s.made.Meanwhile = sum(after).minus(sum(before)).messages
+	s.show.made(s.made)
+
+	return nil
+}
+
+// step applies or reverts the way an operator does.
+func (s *story) step(ctx context.Context, op patch.Op) error {
+	began := now()
+
+	report, err := s.operator.transition(ctx, op, s.made.Patch)
+	if err != nil {
+		return err
+	}
+
+	ended := now()
+
+	pause, err := s.device.longest(ctx, began, ended)
+	if err != nil {
+		return err
+	}
+
+	s.show.transition(report, ended-began, pause)
+
+	return nil
+}
+
 func (s *story) apply(ctx context.Context) (patch.Report, error) {
-	r, err := s.engine.Apply(ctx, s.repair, s.target)
+	r, err := s.operator.engine.Apply(ctx, s.repair, s.target)
 	s.applyTook = append(s.applyTook, int64(r.Took))
 	s.swap = append(s.swap, int64(r.Swap))
 
@@ -76,7 +121,7 @@ func (s *story) apply(ctx context.Context) (patch.Report, error) {
 }
 
 func (s *story) revert(ctx context.Context) (patch.Report, error) {
-	r, err := s.engine.Revert(ctx, s.repair, s.target)
+	r, err := s.operator.engine.Revert(ctx, s.repair, s.target)
 	s.swap = append(s.swap, int64(r.Swap))
 
 	return r, err
@@ -105,9 +150,9 @@ func (s *story) watch(ctx context.Context, name string, repaired bool) error {
 // same thing done elsewhere.
 func (s *story) flip(ctx context.Context, n int) error {
 	for i := range n {
-		next, elsewhere := s.revert, s.engine.Apply
+		next, elsewhere := s.revert, s.operator.engine.Apply
 		if i%2 != 0 {
-			next, elsewhere = s.apply, s.engine.Revert
+			next, elsewhere = s.apply, s.operator.engine.Revert
 		}
 
 		err := s.device.around(ctx, &s.flipped, func() error { _, err := next(ctx); return err })

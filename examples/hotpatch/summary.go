@@ -42,6 +42,7 @@ func (s *story) finish(ctx context.Context, flips int, took time.Duration) (summ
 		GapApply: s.flipped.quantile(0.5), GapApplyP99: s.flipped.quantile(0.99),
 		GapControl: s.idle.quantile(0.5), GapControlP99: s.idle.quantile(0.99),
 		Samples: len(s.flipped),
+		Build:   s.made.Build, Diff: s.made.Diff, Upload: s.made.Upload, Payload: s.made.Size,
 	}, nil
 }
 
@@ -70,6 +71,10 @@ type summary struct {
 	GapControl    int64  `json:"gap_control_p50_ns"`
 	GapControlP99 int64  `json:"gap_control_p99_ns"`
 	Samples       int    `json:"gap_samples"`
+	Build         int64  `json:"build_ns"`
+	Diff          int64  `json:"diff_ns"`
+	Upload        int64  `json:"upload_ns"`
+	Payload       int    `json:"payload_bytes"`
 }
 
 // check holds the guest's books against the device's.

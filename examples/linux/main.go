@@ -1,6 +1,9 @@
 // Command linux boots a Linux kernel with its console on the terminal:
 //
 //	linux -kernel vmlinuz -initrd initrd.img [-cmdline "console=ttyS0 quiet"] [-memory 512] [-cpus 2] [-timeout 1m]
+//	linux ... -socket /run/vm.sock -trust keys.pem
+//
+// With a socket its monitor can be repaired while the guest runs: see patchctl and elfdiff.
 //
 // The guest's power-off or reset ends it with exit code 0, the timeout with 124,
 // anything else with 1 and the reason on the standard error. Ctrl-a x ends it too;
@@ -12,7 +15,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 
@@ -27,10 +29,6 @@ const (
 	exitTimeout = 124
 )
 
-const howToRunInRig = `to try it in the emulated KVM host that the tests use, from the repository:
-	go build -o nest ./internal/nest/cmd/nest && go build ./examples/linux
-	./nest -- ./linux -kernel ...`
-
 func main() { os.Exit(run()) }
 
 func run() int {
@@ -41,6 +39,9 @@ func run() int {
 	memory := flag.Uint64("memory", 512, "guest memory in `MiB`")
 	cpus := flag.Int("cpus", 1, "`number` of vCPUs")
 	timeout := flag.Duration("timeout", 0, "end the guest after this `duration`; 0 is never")
+	op := operation{}
+	flag.StringVar(&op.socket, "socket", "", "`path` of a socket for patchctl; empty is none")
+	flag.StringVar(&op.trust, "trust", "", "`file` of public keys, whose patches are taken")
 	flag.Parse()
 
 	if boot.Kernel == "" || flag.NArg() > 0 {
@@ -65,7 +66,7 @@ func run() int {
 	restore := rawTerminal(os.Stdin)
 	defer restore()
 
-	exit, err := runGuest(ctx, vmm.Config{Memory: *memory << 20, CPUs: *cpus, Boot: boot})
+	exit, err := runGuest(ctx, vmm.Config{Memory: *memory << 20, CPUs: *cpus, Boot: boot}, op)
 	restore() // before anything is printed
 
 	switch {
@@ -84,7 +85,7 @@ func run() int {
 }
 
 // runGuest runs a machine with its console on the standard streams to its end.
-func runGuest(ctx context.Context, cfg vmm.Config) (_ vmm.Exit, err error) {
+func runGuest(ctx context.Context, cfg vmm.Config, op operation) (_ vmm.Exit, err error) {
 	ctx, hangUp := context.WithCancelCause(ctx)
 	defer hangUp(nil)
 
@@ -97,23 +98,15 @@ func runGuest(ctx context.Context, cfg vmm.Config) (_ vmm.Exit, err error) {
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 
+	stop, err := op.serve(ctx, m.Domain())
+	if err != nil {
+		return vmm.Exit{}, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+
 	if err := m.Start(ctx); err != nil {
 		return vmm.Exit{}, err
 	}
 
 	return m.Wait(ctx)
-}
-
-// checkHost says what this host lacks, and what to do about it.
-func checkHost() error {
-	switch host, err := vmm.Probe(""); {
-	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("linux: no KVM here: %w\n%s", err, howToRunInRig)
-	case err != nil:
-		return fmt.Errorf("linux: %w", err)
-	case !host.NativeRing0:
-		return fmt.Errorf("linux: this host's KVM emulates guest ring 0, in which no Linux boots\n%s", howToRunInRig)
-	}
-
-	return nil
 }

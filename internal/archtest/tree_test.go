@@ -91,6 +91,8 @@ func tree(t *testing.T) []*source {
 		switch base := d.Name(); {
 		case d.IsDir() && name != "." && (base[0] == '.' || base[0] == '_' || base == "testdata"):
 			return fs.SkipDir
+		case d.IsDir() && name != "." && ownModule(path):
+			return fs.SkipDir
 		case !d.IsDir() && strings.HasSuffix(base, ".go"):
 			all = append(all, parse(t, filepath.ToSlash(name), nil))
 		}
@@ -101,6 +103,13 @@ func tree(t *testing.T) []*source {
 	require.NotEmpty(t, all)
 
 	return all
+}
+
+// ownModule says whether the directory holds another module, as an example may.
+func ownModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+
+	return err == nil
 }
 
 // rule gives what is wrong with a file: one line each, with its place.
