@@ -41,14 +41,15 @@ type references struct {
 	arch  string
 	in    map[*program.Symbol][]edge
 	slots []slot
+	stack *program.Stack
 
 	// called are the names of methods that something calls through an interface or by
 	// reflection, in the running program or in the fixed one.
 	called map[string]bool
 }
 
-func newReferences(p *program.Program, slots []slot, called map[string]bool) *references {
-	return &references{arch: p.ELF.Arch, in: edges(p), slots: slots, called: called}
+func newReferences(st *program.Stack, slots []slot, called map[string]bool) *references {
+	return &references{arch: st.ELF.Arch, in: edges(st.Program), slots: slots, stack: st, called: called}
 }
 
 // methodName is the last part of a method's symbol.
@@ -93,16 +94,21 @@ func calledMethods(p *program.Program, called map[string]bool) {
 	}
 }
 
-// edges lists who refers to what in the running program.
+// edges lists who refers to what in the running program. What replaced functions called
+// doesn't count, and what they had values of does: these are still there.
 func edges(p *program.Program) map[*program.Symbol][]edge {
 	in := map[*program.Symbol][]edge{}
 
 	for _, s := range p.Symbols {
-		if !s.Linked {
+		if !s.Linked && !s.Dead {
 			continue
 		}
 
 		for _, r := range s.Relocs() {
+			if s.Dead && isCall(r) {
+				continue
+			}
+
 			if r.Live && r.Sym != s && !(r.Sym.Hashed && !r.Sym.IsText()) {
 				in[r.Sym] = append(in[r.Sym], edge{s, r})
 			}
@@ -119,6 +125,9 @@ func (r *reach) run() {
 		}
 	}
 
+	// What a payload below replaced must not come back by a way that nobody went when that
+	// payload was made: a method, say, that the fix calls through an interface.
+	r.queue = append(r.queue, r.stack.Dead...)
 	slices.SortFunc(r.queue, byAddr)
 
 	for len(r.queue) > 0 {
@@ -129,11 +138,8 @@ func (r *reach) run() {
 }
 
 func byAddr(a, b *program.Symbol) int {
-	switch {
-	case a.Addr < b.Addr:
-		return -1
-	case a.Addr > b.Addr:
-		return 1
+	if c := (place{a.Layer, a.Addr}).compare(place{b.Layer, b.Addr}); c != 0 {
+		return c
 	}
 
 	return strings.Compare(a.Name, b.Name)
@@ -175,6 +181,16 @@ func (x *references) ways(s *program.Symbol) []way {
 	}
 
 	var out []way
+
+	for n, fn := range x.stack.Slots {
+		if fn == s {
+			out = append(out, way{slot: n})
+		}
+	}
+
+	if t, ok := x.stack.Tables[s]; ok && x.called[methodName(s.Name)] {
+		out = append(out, way{kind: RefuseInterfaceTable, detail: "a method in " + t + ", which the runtime made for a payload below"})
+	}
 
 	for _, e := range x.in[s] {
 		switch g := e.from; {
@@ -261,10 +277,13 @@ func (x *references) values(value *program.Symbol) (out []way) {
 func (r *reach) close(s *program.Symbol) {
 	for _, w := range r.refs.ways(s) {
 		switch {
+		case s.Dead && w.slot != "" && r.stack.Slots[w.slot] != nil: // it leads to what replaced it
 		case w.slot != "":
 			r.bound[w.slot] = true
+		case w.caller != nil && w.caller.Dead: // its frames are as old as the frames of a call
 		case w.caller != nil:
 			r.spoil(w.caller, s)
+		case r.taken(w.kind, s):
 		case w.word == "" || !r.opts.ProcessWide:
 			r.open(w.kind, s, w.detail)
 		default:
@@ -301,7 +320,7 @@ func (r *reach) word(s *program.Symbol, w way) {
 		}
 	}
 
-	at := w.at.from.Addr + uint64(w.at.reloc.Off)
+	at := place{w.at.from.Layer, w.at.from.Addr + uint64(w.at.reloc.Off)}
 	r.words[at] = word{kind: w.word, name: w.at.from.Name, size: int(w.at.reloc.Size), old: s, new: now}
 }
 
