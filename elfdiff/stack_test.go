@@ -134,6 +134,7 @@ func checkLinked(t *testing.T, stack []elfdiff.Layer) {
 		"main.(*item).Show":   {true, true, false},
 		"main.(*item).Tag":    {true, false, false},
 		"main.(*note).Show":   {true, true, true},
+		"main.(*note).Tag":    {false, false, true},
 		"main.decorate":       {true, true, true},
 		"main.twice":          {true, true, false},
 		"type:main.tagger":    {false, false, true},
@@ -204,7 +205,7 @@ func checkChain(t *testing.T, b *builds, p *pair, files []string) {
 	// Each version finds what those before have left.
 	proc = start(t, b.program("base", p), "GOGC=1", "GODEBUG=clobberfree=1")
 
-	for i, want := range []string{`"note 1 a of some#"`, `"note 2 a of 2#"`, `"note 3 a of 3#"`} {
+	for i, want := range []string{`"note 1 a of some"`, `"note 2 a of 2#"`, `"note 3 a of 3#, noted a!"`} {
 		proc.ok("load " + files[i])
 		proc.ok("apply")
 		require.Equal(t, want, proc.call(call{"keep", "a"}))

@@ -146,7 +146,27 @@ func (im *Image) check() error {
 		return err
 	}
 
-	return present(im.words(m.Words))
+	return present(im.wordsToBe())
+}
+
+// wordsToBe are the payload's words, which may also hold what they do before those below have
+// written theirs: a payload can be loaded before they are applied.
+func (im *Image) wordsToBe() []word {
+	ws, at := im.words(im.file.Meta.Words), map[uint64]int{}
+
+	for i, w := range ws {
+		at[w.at] = i
+	}
+
+	for _, b := range im.below {
+		for _, w := range b.words(b.file.Meta.Words) {
+			if i, same := at[w.at]; same && w.size == ws[i].size {
+				ws[i].old = append(ws[i].old, w.old...)
+			}
+		}
+	}
+
+	return ws
 }
 
 // textOf is where the offsets in a method table count from: the text of the program, or of the
