@@ -97,7 +97,7 @@ func Coverage(b *Build, o CoverageOptions) (*CoverageReport, error) {
 	called := map[string]bool{}
 	calledMethods(p, called)
 
-	c := newCoverage(p, newReferences(p, b.Info.optimised(), slots, called))
+	c := newCoverage(p, newReferences(program.NewStack(p), b.Info.optimised(), slots, called))
 
 	if err := c.count(o); err != nil {
 		return nil, fmt.Errorf("elfdiff: coverage: %w", err)
@@ -221,15 +221,15 @@ func (c *coverage) count(o CoverageOptions) error {
 	}
 
 	for i, s := range c.funcs {
-		c.counts[i] = (len(o.From) == 0 || reached[i]) && inPackages(packageOf(s), o.Packages) && !s.IsWrapper()
+		c.counts[i] = (len(o.From) == 0 || reached[i]) && inPackages(packageName(s), o.Packages) && !s.IsWrapper()
 	}
 
 	return nil
 }
 
-// packageOf is the package that a function is declared in. Of what is made of a generic one
+// packageName is the package that a function is declared in. Of what is made of a generic one
 // every package that uses it has its own.
-func packageOf(s *program.Symbol) string {
+func packageName(s *program.Symbol) string {
 	name, _, generic := strings.Cut(s.Name, "[")
 	if !generic {
 		return s.Package()
@@ -263,7 +263,7 @@ func (c *coverage) report(r *CoverageReport) {
 			continue
 		}
 
-		pkg := packageOf(s)
+		pkg := packageName(s)
 
 		p := pkgs[pkg]
 		if p == nil {
@@ -334,7 +334,7 @@ func (c *coverage) roots(o *openness) (out []OpenRoot) {
 		}
 
 		out = append(out, OpenRoot{
-			Function: s.Name, Package: packageOf(s), Kind: ways[0].kind, Detail: ways[0].detail,
+			Function: s.Name, Package: packageName(s), Kind: ways[0].kind, Detail: ways[0].detail,
 			ProcessWide: len(c.open[withWords][i]) == 0 && c.alone[i] == "", Opens: n, Alone: alone[i],
 		})
 	}

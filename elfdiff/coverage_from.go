@@ -51,7 +51,7 @@ func (c *coverage) from(o CoverageOptions) ([]bool, error) {
 
 	var stop func(int) bool
 	if o.Inside {
-		stop = func(i int) bool { return !inPackages(packageOf(c.funcs[i]), o.Packages) }
+		stop = func(i int) bool { return !inPackages(packageName(c.funcs[i]), o.Packages) }
 	}
 
 	return c.spread(roots, f.more, stop), nil

@@ -20,10 +20,15 @@ type Options struct {
 
 	// Accept overrides refusals, each by its Refusal.ID. The payload records them.
 	Accept []string
+
+	// Stack are the payloads that are applied to the program when this one is, the bottom
+	// one first: what runs then is what the fixed build is compared with, and the payload
+	// depends on all of them.
+	Stack []Layer
 }
 
 // Diff compares the build that runs with the one that has the fix. The error is that they
-// can't be compared; what can't be patched is in the report.
+// can't be compared, or ErrStack; what can't be patched is in the report.
 func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
 	r := &Report{Base: base.Info.BuildID, Fixed: fixed.Info.BuildID}
 
@@ -31,35 +36,35 @@ func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
 		return r, nil
 	}
 
-	var (
-		progs [2]*program.Program
-		errs  [2]error
-		wg    sync.WaitGroup
-	)
-
-	for i, b := range []*Build{base, fixed} {
-		wg.Go(func() { progs[i], errs[i] = b.link() })
+	files, err := readStack(base, o.Stack)
+	if err != nil {
+		return nil, fmt.Errorf("elfdiff: %w", err)
 	}
 
-	wg.Wait()
-
-	for i, err := range errs {
-		switch {
-		case err != nil && progs[i] == nil:
-			return nil, fmt.Errorf("elfdiff: %s build: %w", []string{"base", "fixed"}[i], err)
-		case err != nil:
-			r.refuse(o, Refusal{Kind: RefuseBuildID, Symbol: []string{"base", "fixed"}[i], Detail: err.Error(), Advice: kinds[RefuseBuildID].advice})
-		}
+	progs, err := r.link(base, fixed, o)
+	if err != nil {
+		return nil, err
 	}
 
 	if err := ctx.Err(); err != nil || len(r.Refusals) > 0 {
 		return r, err
 	}
 
+	st, err := overlay(progs[0], progs[2:], files)
+	if err != nil {
+		return nil, fmt.Errorf("elfdiff: %w", err)
+	}
+
 	p := progs[0].Proof()
 	r.Proof = fmt.Sprintf("%d symbols found from %d, %d references decoded, no conflict, no mismatch", p.Symbols, p.FromTable, p.Relocs)
 
-	a := newAnalysis(progs[0], progs[1], r, o)
+	a := newAnalysis(st, progs[1], r, o)
+
+	for _, f := range files {
+		r.Stack = append(r.Stack, f.ID)
+		a.accepted = append(a.accepted, f.Meta.Accepted...)
+	}
+
 	a.buildInfo = [2]*BuildInfo{&base.Info, &fixed.Info}
 	r.analysis = a
 	a.run()
@@ -72,6 +77,37 @@ func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
 
 // optimised is true of builds without -N, of any package.
 func (i *BuildInfo) optimised() bool { return !strings.Contains(i.Settings["-gcflags"], "-N") }
+
+// link joins the objects of the base, of the fixed build and of those of the stack, in this
+// order, with their ELF files, and refuses those that can't be proved.
+func (r *Report) link(base, fixed *Build, o Options) ([]*program.Program, error) {
+	builds, names := []*Build{base, fixed}, []string{"base", "fixed"}
+
+	for i, l := range o.Stack {
+		builds, names = append(builds, l.Build), append(names, fmt.Sprintf("layer %d", i))
+	}
+
+	var wg sync.WaitGroup
+
+	progs, errs := make([]*program.Program, len(builds)), make([]error, len(builds))
+
+	for i, b := range builds {
+		wg.Go(func() { progs[i], errs[i] = b.link() })
+	}
+
+	wg.Wait()
+
+	for i, err := range errs {
+		switch {
+		case err != nil && progs[i] == nil:
+			return nil, fmt.Errorf("elfdiff: %s build: %w", names[i], err)
+		case err != nil:
+			r.refuse(o, Refusal{Kind: RefuseBuildID, Symbol: names[i], Detail: err.Error(), Advice: kinds[RefuseBuildID].advice})
+		}
+	}
+
+	return progs, nil
+}
 
 // comparable refuses builds whose differences aren't those of their source.
 func (r *Report) comparable(base, fixed *Build, o Options) bool {
@@ -135,6 +171,8 @@ func (b *Build) link() (*program.Program, error) {
 // analysis compares two programs.
 type analysis struct {
 	*match
+	stack     *program.Stack // of which the program is the base
+	accepted  []string       // by the authors of the payloads in it
 	opts      Options
 	report    *Report
 	buildInfo [2]*BuildInfo
@@ -142,15 +180,15 @@ type analysis struct {
 	slots      []slot                     // of the base
 	stale      map[*program.Symbol]*stale // functions of the base
 	bound      map[string]bool            // slots that the payload binds
-	words      map[uint64]word            // by address
-	included   []*program.Symbol          // of the fixed program
+	words      map[place]word
+	included   []*program.Symbol // of the fixed program
 	isIncluded map[*program.Symbol]bool
 	why        map[*program.Symbol]string // functions are included
 	newItabs   map[*program.Symbol]bool   // of the fixed program, that the process lacks
 	hooks      map[string]*program.Symbol // of the fixed program, by what they are
 	inits      []string                   // packages that the process lacks, in the order of their initialisation
 
-	copies       map[*program.Symbol]bool
+	copies, old  map[*program.Symbol]bool
 	temps        map[*program.Symbol]*program.Symbol
 	called       map[string]bool // methods, see references
 	basePackages map[string]bool
@@ -158,10 +196,10 @@ type analysis struct {
 	reflects     string
 }
 
-func newAnalysis(base, fixed *program.Program, r *Report, o Options) *analysis {
+func newAnalysis(st *program.Stack, fixed *program.Program, r *Report, o Options) *analysis {
 	return &analysis{
-		match: newMatch(base, fixed), opts: o, report: r,
-		stale: map[*program.Symbol]*stale{}, bound: map[string]bool{}, words: map[uint64]word{},
+		match: newMatch(st, fixed), stack: st, opts: o, report: r,
+		stale: map[*program.Symbol]*stale{}, bound: map[string]bool{}, words: map[place]word{}, old: map[*program.Symbol]bool{},
 		isIncluded: map[*program.Symbol]bool{}, why: map[*program.Symbol]string{}, newItabs: map[*program.Symbol]bool{},
 		copies: map[*program.Symbol]bool{}, called: map[string]bool{},
 	}
@@ -189,7 +227,7 @@ func (a *analysis) run() {
 	calledMethods(a.base, a.called)
 	calledMethods(a.fixed, a.called)
 
-	(&reach{analysis: a, refs: newReferences(a.base, a.buildInfo[0].optimised(), a.slots, a.called)}).run()
+	(&reach{analysis: a, refs: newReferences(a.stack, a.buildInfo[0].optimised(), a.slots, a.called)}).run()
 
 	if len(a.report.Refusals) > 0 {
 		return // what would be in the payload doesn't matter
@@ -225,7 +263,7 @@ func (a *analysis) findChanges() {
 			a.stale[s] = &stale{}
 			r.Changed = append(r.Changed, s.Name)
 			a.checkFunction(s, f)
-		case !a.samePackage(s.Package()) && s.Lines() != f.Lines():
+		case !a.sameProgram(s.Program(), s.Package()) && s.Lines() != f.Lines():
 			r.LinesOnly++
 		}
 	}
@@ -267,11 +305,14 @@ func noSplit(s *program.Symbol) bool {
 // take collects what goes into the payload.
 func (a *analysis) take() {
 	fixedSlots, _ := findSlots(a.fixed)
+	done := map[string]bool{}
 
 	for _, x := range a.slots {
-		if !a.bound[x.name] {
+		if !a.bound[x.name] || done[x.name] {
 			continue
 		}
+
+		done[x.name] = true // it may be declared in what was replaced, too
 
 		i := slices.IndexFunc(fixedSlots, func(y slot) bool { return y.name == x.name })
 		if i < 0 || fixedSlots[i].impl.Name != x.impl.Name {
@@ -283,7 +324,7 @@ func (a *analysis) take() {
 		a.include(fixedSlots[i].value, "")
 	}
 
-	for _, at := range slices.Sorted(keysOf(a.words)) {
+	for _, at := range slices.SortedFunc(keysOf(a.words), place.compare) {
 		a.touch(a.words[at].new, "process-wide")
 	}
 
@@ -351,7 +392,7 @@ func (a *analysis) list() {
 		}
 	}
 
-	for _, at := range slices.Sorted(keysOf(a.words)) {
+	for _, at := range slices.SortedFunc(keysOf(a.words), place.compare) {
 		w := a.words[at]
 
 		line := fmt.Sprintf("%s %s: %s", w.kind, w.name, w.new.Name)

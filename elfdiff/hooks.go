@@ -28,6 +28,17 @@ var hookNames = map[string]struct {
 	"vgraftRevert":     {payload.HookRevert, []string{"in context.Context", "in " + transition, "out error"}},
 }
 
+// isBelow says whether a hook is one of the payload below: its build has the same.
+func (a *analysis) isBelow(hook *program.Symbol) bool {
+	if len(a.builds) == 1 {
+		return false
+	}
+
+	was := a.builds[len(a.builds)-1].Named(hook.Key())
+
+	return was != nil && was.Defined() && was.Content() == hook.Content()
+}
+
 // findHooks looks for hooks in the fixed program. The linker leaves them out, since nothing
 // calls them; the objects have them.
 func (a *analysis) findHooks() {
@@ -44,6 +55,10 @@ func (a *analysis) findHooks() {
 		}
 
 		sig, _ := s.Signature()
+
+		if a.isBelow(s) {
+			continue
+		}
 
 		switch other := a.hooks[h.hook]; {
 		case !slices.Equal(sig, h.signature):

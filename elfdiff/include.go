@@ -19,33 +19,35 @@ func (a *analysis) resolve(f *program.Symbol) (payload.Ref, bool) {
 		return payload.Ref{}, false
 	}
 
+	if f.IsTemp() {
+		return a.temp(f)
+	}
+
 	b := a.inBase(f)
 	if b == nil || !b.Linked {
 		return payload.Ref{}, false
 	}
 
-	host := payload.Ref{Kind: payload.RefHost, Value: b.Addr, Name: b.Name}
+	there := refTo(b)
 
 	switch {
 	case !f.Defined():
-		return host, true
+		return there, true
 	case f.IsText():
 		if a.stale[b] != nil || f.Hashed && !a.same(b, f) {
 			return payload.Ref{}, false
 		}
 
-		return host, true
-	case f.IsTemp():
-		return a.temp(f)
+		return there, true
 	case f.IsVar(), f.IsType(), f.IsItab():
-		return host, true
+		return there, true
 	case f.Hashed:
-		return host, true // the same bytes, and no reference to anything
+		return there, true // the same bytes, and no reference to anything
 	case a.needsCopy(f):
 		return payload.Ref{}, false
 	}
 
-	return host, a.same(b, f)
+	return there, a.same(b, f) && !a.outdated(b)
 }
 
 // needsCopy says whether read-only data leads to something of the payload.
@@ -86,7 +88,7 @@ func (a *analysis) temp(f *program.Symbol) (payload.Ref, bool) {
 		return payload.Ref{}, false
 	}
 
-	return payload.Ref{Kind: payload.RefHost, Value: b.Addr, Name: b.Name}, true
+	return refTo(b), true
 }
 
 func (a *analysis) loadTemps() {

@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/vgraft/vgraft/elfdiff/internal/goobj"
@@ -10,16 +11,25 @@ import (
 // match knows which symbol of the one program is which of the other.
 type match struct {
 	base, fixed *program.Program
+	builds      []*program.Program // that the base consists of: it, and those of a stack
 
 	toFixed, toBase map[*program.Symbol]*program.Symbol
-	samePkg         map[string]bool
+	samePkg         map[packageOf]bool
 	hashed          [2]map[string][]*program.Symbol // functions known by content, of base and fixed, by name
 	itabs           [2]map[string]*program.Symbol   // interface tables, which are known by content too; linked ones first
 }
 
-func newMatch(base, fixed *program.Program) *match {
+// packageOf is a package of one of the builds.
+type packageOf struct {
+	build *program.Program
+	path  string
+}
+
+func newMatch(st *program.Stack, fixed *program.Program) *match {
+	base := st.Program
+
 	m := &match{
-		base: base, fixed: fixed, samePkg: map[string]bool{},
+		base: base, fixed: fixed, builds: st.Programs(), samePkg: map[packageOf]bool{},
 		toFixed: map[*program.Symbol]*program.Symbol{}, toBase: map[*program.Symbol]*program.Symbol{},
 	}
 
@@ -94,19 +104,27 @@ func (m *match) closure(s *program.Symbol, side int) *program.Symbol {
 // same says whether two symbols mean the same. Where the fixed program has several
 // definitions of one, it takes that which is the base's.
 func (m *match) same(base, fixed *program.Symbol) bool {
-	if p := base.Package(); p == fixed.Package() && m.samePackage(p) {
+	if p := base.Package(); p == fixed.Package() && m.sameProgram(base.Program(), p) {
 		return true
 	}
 
 	return base.Content() == fixed.Content() || fixed.AdoptContent(base.Content())
 }
 
-// samePackage says whether the compiler made the same of a package in both builds.
+// samePackage says whether the compiler made the same of a package in all builds.
 func (m *match) samePackage(p string) bool {
-	same, ok := m.samePkg[p]
+	return !slices.ContainsFunc(m.builds, func(b *program.Program) bool { return !m.sameProgram(b, p) })
+}
+
+// sameProgram says whether the compiler made the same of a package in one build of the base
+// and in the fixed one.
+func (m *match) sameProgram(build *program.Program, p string) bool {
+	k := packageOf{build, p}
+
+	same, ok := m.samePkg[k]
 	if !ok {
-		same = m.base.SamePackage(m.fixed, p)
-		m.samePkg[p] = same
+		same = build != nil && build.SamePackage(m.fixed, p)
+		m.samePkg[k] = same
 	}
 
 	return same

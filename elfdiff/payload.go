@@ -71,7 +71,7 @@ func (a *analysis) plan(o PayloadOptions) emit.Plan {
 			return m.Kept() || !t.Linked || a.calledByHost(t, m.Ifn)
 		},
 		Meta: payload.Meta{
-			Name: o.Name,
+			Name: o.Name, Depends: a.report.Stack,
 			Target: payload.Target{
 				BuildID: base.BuildID, GoVersion: base.GoVersion, Arch: base.Arch, PIE: base.PIE, Anchor: anchor,
 			},
@@ -89,13 +89,14 @@ func (a *analysis) plan(o PayloadOptions) emit.Plan {
 		p.Inits = append(p.Inits, emit.InitPlan{Package: pkg, Funcs: initsOf(a.fixed, pkg)})
 	}
 
-	for _, s := range a.slots {
-		if a.bound[s.name] {
+	for i, s := range a.slots {
+		first := !slices.ContainsFunc(a.slots[:i], func(t slot) bool { return t.name == s.name })
+		if a.bound[s.name] && first {
 			p.Slots = append(p.Slots, emit.Slot{Name: s.name, Impl: s.impl.Name, Func: a.inFixed(s.impl)})
 		}
 	}
 
-	for _, at := range slices.Sorted(keysOf(a.words)) {
+	for _, at := range slices.SortedFunc(keysOf(a.words), place.compare) {
 		w := a.words[at]
 		if wp := a.wordPlan(at, w); w.fixed {
 			p.Fixups = append(p.Fixups, wp)
@@ -121,7 +122,7 @@ const patchPackage = "github.com/vgraft/vgraft/patch"
 // anchor is a function of package patch: where it is in the process tells where all else is.
 func (a *analysis) anchor() (found payload.Anchor) {
 	for _, s := range a.base.Symbols {
-		if s.Linked && s.IsText() && !isShared(s) && s.Package() == patchPackage && strings.HasPrefix(s.Name, patchPackage+".New") &&
+		if s.Linked && s.Layer == 0 && s.IsText() && !isShared(s) && s.Package() == patchPackage && strings.HasPrefix(s.Name, patchPackage+".New") &&
 			(found.Symbol == "" || s.Name < found.Symbol) {
 			found = payload.Anchor{Symbol: s.Name, Addr: s.Addr}
 		}
@@ -131,15 +132,17 @@ func (a *analysis) anchor() (found payload.Anchor) {
 }
 
 // wordPlan says what a word holds now, and what it is to hold.
-func (a *analysis) wordPlan(at uint64, w word) emit.WordPlan {
+func (a *analysis) wordPlan(at place, w word) emit.WordPlan {
 	p := emit.WordPlan{
-		Kind: w.kind, Name: w.name, Size: w.size, New: w.new,
-		At: payload.Ref{Kind: payload.RefHost, Value: at, Name: w.name},
+		Kind: w.kind, Name: w.name, Size: w.size, New: w.new, At: at.ref(w.name),
 	}
 
-	switch b := a.base.ELF.Bytes(at, uint64(w.size)); {
+	switch b := a.stack.Bytes(at.layer, at.addr, uint64(w.size)); {
+	case w.old != nil && at.layer > 0 && w.size == 4 && a.stack.Jump(at.layer, binary.LittleEndian.Uint32(b)) == w.old:
+		to := place{at.layer, a.stack.Text(at.layer) + uint64(binary.LittleEndian.Uint32(b))}
+		p.Old = []payload.Value{{Ref: to.ref(w.old.Name)}}
 	case w.old != nil:
-		p.Old = []payload.Value{{Ref: payload.Ref{Kind: payload.RefHost, Value: w.old.Addr, Name: w.old.Name}}}
+		p.Old = []payload.Value{{Ref: refTo(w.old)}}
 	case w.size == 4:
 		p.Old = []payload.Value{{Const: uint64(binary.LittleEndian.Uint32(b))}}
 	default:

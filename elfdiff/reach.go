@@ -42,18 +42,22 @@ type references struct {
 	optimised bool // the compiler left no optimisation out: see onStack
 	in        map[*program.Symbol][]edge
 	slots     []slot
+	stack     *program.Stack
 
 	// called are the methods that something calls through an interface or by reflection, in
 	// the running program or in the fixed one: see calledMethods.
 	called map[string]bool
 }
 
-func newReferences(p *program.Program, optimised bool, slots []slot, called map[string]bool) *references {
-	return &references{arch: p.ELF.Arch, optimised: optimised, in: edges(p), slots: slots, called: called}
+func newReferences(st *program.Stack, optimised bool, slots []slot, called map[string]bool) *references {
+	return &references{arch: st.ELF.Arch, optimised: optimised, in: edges(st.Program), slots: slots, stack: st, called: called}
 }
 
 // methodName is the last part of a method's symbol.
 func methodName(symbol string) string { return symbol[strings.LastIndex(symbol, ".")+1:] }
+
+// anyType marks a method that is called by interfaces, whatever its type.
+const anyType = "any "
 
 // calledMethods adds the methods that the functions of a program call through interfaces,
 // as a name and a type, or by reflection, as a name. The compiler notes these, so that the
@@ -74,6 +78,7 @@ func calledMethods(p *program.Program, called map[string]bool) {
 			case r.Sym == nil:
 			case r.Type == goobj.UseIfaceMethod:
 				called[r.Sym.MethodNameAt(r.Add)+" "+r.Sym.MethodTypeAt(r.Add)] = true
+				called[anyType+r.Sym.MethodNameAt(r.Add)] = true
 			case r.Type == goobj.UseNamedMethod:
 				called[strings.TrimRight(string(r.Sym.Data), "\x00")] = true
 			}
@@ -132,16 +137,21 @@ func (x *references) isCalled(s, table *program.Symbol) bool {
 // itabType is where an interface table has the type.
 const itabType = 8
 
-// edges lists who refers to what in the running program.
+// edges lists who refers to what in the running program. What replaced functions called
+// doesn't count, and what they had values of does: these are still there.
 func edges(p *program.Program) map[*program.Symbol][]edge {
 	in := map[*program.Symbol][]edge{}
 
 	for _, s := range p.Symbols {
-		if !s.Linked {
+		if !s.Linked && !s.Dead {
 			continue
 		}
 
 		for _, r := range s.Relocs() {
+			if s.Dead && isCall(r) {
+				continue
+			}
+
 			if r.Live && r.Sym != s && !(r.Sym.Hashed && !r.Sym.IsText()) {
 				in[r.Sym] = append(in[r.Sym], edge{s, r})
 			}
@@ -158,6 +168,9 @@ func (r *reach) run() {
 		}
 	}
 
+	// What a payload below replaced must not come back by a way that nobody went when that
+	// payload was made: a method, say, that the fix calls through an interface.
+	r.queue = append(r.queue, r.stack.Dead...)
 	slices.SortFunc(r.queue, byAddr)
 
 	for len(r.queue) > 0 {
@@ -168,11 +181,8 @@ func (r *reach) run() {
 }
 
 func byAddr(a, b *program.Symbol) int {
-	switch {
-	case a.Addr < b.Addr:
-		return -1
-	case a.Addr > b.Addr:
-		return 1
+	if c := (place{a.Layer, a.Addr}).compare(place{b.Layer, b.Addr}); c != 0 {
+		return c
 	}
 
 	return strings.Compare(a.Name, b.Name)
@@ -213,11 +223,21 @@ func (x *references) ways(s *program.Symbol) []way {
 		return []way{{kind: RefuseRuntime}}
 	}
 
-	if len(x.in[s]) == 0 {
-		return []way{{kind: RefuseCaller, detail: "nothing that is known leads to it, and yet the linker kept it"}}
+	var out []way
+
+	for n, fn := range x.stack.Slots {
+		if fn == s {
+			out = append(out, way{slot: n})
+		}
 	}
 
-	var out []way
+	if t, ok := x.stack.Tables[s]; ok && x.called[anyType+methodName(s.Name)] {
+		out = append(out, way{kind: RefuseInterfaceTable, detail: "a method in " + t + ", which the runtime made for a payload below"})
+	}
+
+	if len(out)+len(x.in[s]) == 0 {
+		return []way{{kind: RefuseCaller, detail: "nothing that is known leads to it, and yet the linker kept it"}}
+	}
 
 	for _, e := range x.in[s] {
 		switch g := e.from; {
@@ -304,10 +324,13 @@ func (x *references) values(value *program.Symbol) (out []way) {
 func (r *reach) close(s *program.Symbol) {
 	for _, w := range r.refs.ways(s) {
 		switch {
+		case s.Dead && w.slot != "" && r.stack.Slots[w.slot] != nil: // it leads to what replaced it
 		case w.slot != "":
 			r.bound[w.slot] = true
+		case w.caller != nil && w.caller.Dead: // its frames are as old as the frames of a call
 		case w.caller != nil:
 			r.spoil(w.caller, s)
+		case r.taken(w.kind, s):
 		case w.word == "" || !r.opts.ProcessWide:
 			r.open(w.kind, s, w.detail)
 		default:
@@ -344,7 +367,7 @@ func (r *reach) word(s *program.Symbol, w way) {
 		}
 	}
 
-	at := w.at.from.Addr + uint64(w.at.reloc.Off)
+	at := place{w.at.from.Layer, w.at.from.Addr + uint64(w.at.reloc.Off)}
 	r.words[at] = word{kind: w.word, name: w.at.from.Name, size: int(w.at.reloc.Size), old: s, new: now}
 }
 

@@ -13,6 +13,8 @@ type Report struct {
 	Base  string `json:"base"`  // build id of the program to be patched
 	Fixed string `json:"fixed"` // build id of the program that has the fix
 
+	Stack []string `json:"stack,omitempty"` // IDs of the payloads that are applied already, the bottom one first
+
 	Changed   []string `json:"changed"`             // functions of the running program that the fix changed
 	Removed   []string `json:"removed,omitempty"`   // and those that it no longer has
 	LinesOnly int      `json:"linesOnly,omitempty"` // functions of which only line numbers changed

@@ -26,7 +26,7 @@ type slot struct {
 // against what the process has.
 func findSlots(p *program.Program) (slots []slot, unknown []string) {
 	for _, s := range p.Symbols {
-		if !s.Linked || !s.IsText() {
+		if !s.Linked && !s.Dead || !s.IsText() {
 			continue
 		}
 

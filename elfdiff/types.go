@@ -15,7 +15,11 @@ import (
 // this sees the types without run-time descriptors as well.
 func (a *analysis) checkTypes() {
 	changed := a.changedTypes()
-	local := a.localTypes()
+	local := map[string]string{}
+
+	for _, p := range a.builds {
+		maps.Copy(local, a.localTypes(p))
+	}
 
 	if len(changed) == 0 && len(local) == 0 {
 		return
@@ -70,7 +74,7 @@ func (a *analysis) knownTypes() map[string]bool {
 	}
 
 	for _, s := range a.base.Symbols {
-		if !s.Linked {
+		if !s.Linked && !s.Dead { // what was replaced may have left values behind
 			continue
 		}
 
@@ -213,13 +217,13 @@ func firstDifference(a, b string) string {
 // localTypes finds types declared in functions whose names may have changed their meaning:
 // the compiler numbers types of one name in the order in which it meets them. The value says
 // why.
-func (a *analysis) localTypes() map[string]string {
+func (a *analysis) localTypes(base *program.Program) map[string]string {
 	out := map[string]string{}
 	users := [2]map[string]map[string]bool{{}, {}} // type to the functions that mention it
 
-	for i, p := range []*program.Program{a.base, a.fixed} {
+	for i, p := range []*program.Program{base, a.fixed} {
 		for _, s := range p.Symbols {
-			if !s.IsText() || a.samePackage(s.Package()) {
+			if !s.IsText() || a.sameProgram(base, s.Package()) {
 				continue
 			}
 

@@ -37,6 +37,13 @@ func (a *analysis) unprune() {
 	}
 }
 
+// isCalled says whether anything calls a method of that name and type by a table.
+func (a *analysis) isCalled(m program.Method) bool {
+	name := methodName(m.Name)
+
+	return m.Type.Sym == nil || a.called[name] || a.called[name+" "+m.Type.Sym.Name]
+}
+
 func (a *analysis) unpruneItab(b, f *program.Symbol) {
 	x, y := b.Relocs(), f.Relocs()
 	if len(x) != len(y) {
@@ -49,7 +56,7 @@ func (a *analysis) unpruneItab(b, f *program.Symbol) {
 		}
 
 		a.touch(y[i].Sym, "method in "+f.Name)
-		a.words[b.Addr+uint64(x[i].Off)] = word{kind: payload.WordItab, name: b.Name, size: 8, new: y[i].Sym, fixed: true}
+		a.words[place{b.Layer, b.Addr + uint64(x[i].Off)}] = word{kind: payload.WordItab, name: b.Name, size: 8, new: y[i].Sym, fixed: true}
 	}
 }
 
@@ -61,18 +68,18 @@ func (a *analysis) unpruneType(b, f *program.Symbol) {
 
 	for _, now := range f.Methods() {
 		m, ok := was[now.Name]
-		if !ok || !now.Kept() || m.Kept() || !a.called[methodName(now.Name)] {
+		if !ok || !now.Kept() || m.Kept() || !a.isCalled(now) {
 			continue
 		}
 
-		// The runtime takes offsets of types for the process's own only.
+		// The runtime takes offsets of types for those of the same file, or below it, only.
 		t := a.inBase(now.Type.Sym)
-		if t == nil || !t.Linked {
+		if t == nil || !t.Linked || t.Layer > b.Layer || b.Layer > 0 && !m.Type.Live {
 			a.refuse(RefusePruned, typeName(b)+"."+now.Name, "the process lacks its type "+typeName(now.Type.Sym), nil)
 			continue
 		}
 
-		at := func(r *program.Reloc) uint64 { return b.Addr + uint64(r.Off) }
+		at := func(r *program.Reloc) place { return place{b.Layer, b.Addr + uint64(r.Off)} }
 
 		for _, p := range [][2]*program.Reloc{{m.Type, now.Type}, {m.Ifn, now.Ifn}, {m.Tfn, now.Tfn}} {
 			if p[0].Live {

@@ -48,7 +48,12 @@ func (a *analysis) checkLinkerValues() {
 			continue
 		}
 
-		if was, now := a.base.ELF.String(s.Addr), a.fixed.ELF.String(f.Addr); was != now {
+		was := ""
+		if s.Layer == 0 {
+			was = a.base.ELF.String(s.Addr)
+		}
+
+		if now := a.fixed.ELF.String(f.Addr); was != now {
 			a.refuse(RefuseVariableValue, s.Name, fmt.Sprintf("the linker set it to %q, and sets it to %q", was, now), nil)
 		}
 	}

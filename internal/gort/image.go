@@ -142,15 +142,43 @@ func (im *Image) check() error {
 		}
 	}
 
-	if _, err := im.proc.missing(im.words(m.Fixups), im.text()); err != nil {
+	if _, err := im.proc.missing(im.words(m.Fixups)); err != nil {
 		return err
 	}
 
-	return present(im.words(m.Words))
+	return present(im.wordsToBe())
 }
 
-// text is where the offsets of the program's method tables count from.
-func (im *Image) text() uint64 { return im.file.Meta.Target.Text + im.proc.bias }
+// wordsToBe are the payload's words, which may also hold what they do before those below have
+// written theirs: a payload can be loaded before they are applied.
+func (im *Image) wordsToBe() []word {
+	ws, at := im.words(im.file.Meta.Words), map[uint64]int{}
+
+	for i, w := range ws {
+		at[w.at] = i
+	}
+
+	for _, b := range im.below {
+		for _, w := range b.words(b.file.Meta.Words) {
+			if i, same := at[w.at]; same && w.size == ws[i].size {
+				ws[i].old = append(ws[i].old, w.old...)
+			}
+		}
+	}
+
+	return ws
+}
+
+// textOf is where the offsets in a method table count from: the text of the program, or of the
+// image below that the table is in.
+func (im *Image) textOf(table payload.Ref) uint64 {
+	if table.Kind == payload.RefPatch {
+		b := im.below[table.Index]
+		return b.base + b.file.Text.Addr
+	}
+
+	return im.file.Meta.Target.Text + im.proc.bias
+}
 
 // holds says whether the image has all of the n bytes at an offset.
 func (im *Image) holds(at, n uint64) bool {
@@ -252,7 +280,7 @@ func (im *Image) commit() error {
 	p, m := im.proc, &im.file.Meta
 
 	// All this may have changed since it was loaded, and nothing has happened yet.
-	if _, err := p.missing(im.words(m.Fixups), im.text()); err != nil {
+	if _, err := p.missing(im.words(m.Fixups)); err != nil {
 		return err
 	}
 
@@ -284,7 +312,7 @@ func (im *Image) commit() error {
 
 // fix writes fixups.
 func (im *Image) fix(ws []payload.Word) error {
-	todo, err := im.proc.missing(im.words(ws), im.text())
+	todo, err := im.proc.missing(im.words(ws))
 	if err == nil {
 		_, err = write(todo)
 	}

@@ -17,6 +17,7 @@ type word struct {
 	kind string
 	at   uint64
 	size int
+	text uint64   // where 4 bytes count from
 	old  []uint64 // what may be there
 	new  uint64
 }
@@ -26,22 +27,26 @@ func (im *Image) words(ws []payload.Word) []word {
 	out := make([]word, len(ws))
 
 	for i, w := range ws {
-		out[i] = word{name: w.Name, kind: w.Kind, at: im.resolve(w.At), size: w.Size, new: im.value(w.New, w.Size)}
+		x := word{name: w.Name, kind: w.Kind, at: im.resolve(w.At), size: w.Size, text: im.textOf(w.At)}
+		x.new = im.value(w.New, x)
+
 		for _, v := range w.Old {
-			out[i].old = append(out[i].old, im.value(v, w.Size))
+			x.old = append(x.old, im.value(v, x))
 		}
+
+		out[i] = x
 	}
 
 	return out
 }
 
 // value is what a word holds.
-func (im *Image) value(v payload.Value, size int) uint64 {
+func (im *Image) value(v payload.Value, w word) uint64 {
 	switch {
 	case v.Ref == (payload.Ref{}):
 		return v.Const
-	case size == 4:
-		return uint64(uint32(im.resolve(v.Ref) - im.file.Meta.Target.Text - im.proc.bias))
+	case w.size == 4:
+		return uint64(uint32(im.resolve(v.Ref) - w.text))
 	}
 
 	return im.resolve(v.Ref)
@@ -148,7 +153,6 @@ func (im *Image) WriteWords() (*Written, error) {
 
 	w := &Written{proc: p, words: im.words(m.Words), moved: map[uint64]uint64{}}
 
-	text := m.Target.Text + p.bias
 	pruned := []uint64{m.Runtime.UnreachableMethod, m.Runtime.UnreachableMethod + p.bias}
 
 	for _, x := range w.words {
@@ -164,7 +168,7 @@ func (im *Image) WriteWords() (*Written, error) {
 				continue
 			}
 
-			from, to = from+text, to+text
+			from, to = from+x.text, to+x.text
 		}
 
 		if from != to && from != 0 && !slices.Contains(pruned, from) {
@@ -252,7 +256,7 @@ func present(ws []word) error {
 
 // missing are the fixups that aren't there yet. Another payload may have brought the same
 // methods, and as it is linked in for ever, they are as good.
-func (p *Process) missing(ws []word, text uint64) ([]word, error) {
+func (p *Process) missing(ws []word) ([]word, error) {
 	var out []word
 
 	for _, w := range ws {
@@ -260,7 +264,7 @@ func (p *Process) missing(ws []word, text uint64) ([]word, error) {
 
 		to := was
 		if w.size == 4 {
-			to += text
+			to += w.text
 		}
 
 		switch {

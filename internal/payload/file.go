@@ -217,7 +217,8 @@ type Word struct {
 }
 
 // Value is what a word holds: the address of Ref, or, where that refers to nothing, Const.
-// In a word of 4 bytes the address is counted from Target.Text.
+// In a word of 4 bytes the address is counted from Target.Text, or, where the word is in a
+// payload below, from the start of that one's text.
 type Value struct {
 	Ref   Ref    `json:"ref,omitzero"`
 	Const uint64 `json:"const,omitempty"`

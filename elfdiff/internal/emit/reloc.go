@@ -366,7 +366,7 @@ func (e *emitter) threadLocal(s *program.Symbol, r program.Reloc, at uint64) err
 // findTLS reads from the base's code where goroutines are kept.
 func (e *emitter) findTLS() bool {
 	for _, s := range e.p.Base.Symbols {
-		if !s.IsText() || !s.Linked {
+		if !s.IsText() || !s.Linked || s.Layer > 0 {
 			continue
 		}
 

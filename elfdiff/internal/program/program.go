@@ -255,6 +255,15 @@ func (p *Program) SamePackage(q *Program, pkg string) bool {
 	return ok && ok2 && bytes.Equal(a, b)
 }
 
+// Program is that whose object defines the symbol; nil is none.
+func (s *Symbol) Program() *Program {
+	if s.obj == nil {
+		return nil
+	}
+
+	return s.obj.prog
+}
+
 // ByHash finds the symbol with the content of one that is known by its content, in this
 // or in another program; nil is none. It is for what refers to nothing: the hashes of all
 // else are of one build.

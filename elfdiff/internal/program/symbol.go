@@ -20,6 +20,8 @@ type Symbol struct {
 
 	Linked bool   // the program has it
 	Addr   uint64 // where, if it is linked
+	Layer  int    // in what: 0 is the program, and k the payload k of a Stack
+	Dead   bool   // a function that a payload of a Stack replaced
 
 	obj    *object // that defines it; nil is none
 	index  int
