@@ -14,7 +14,7 @@ import (
 )
 
 const elsewhere = `
-Without it, run this in the test rig, a machine emulated by QEMU:
+Without it, run this in the test rig, a machine emulated by QEMU, which takes minutes:
 	apt-get install -y qemu-system-x86 busybox-static
 	go run ./internal/nest/cmd/nest -- go run ./examples/hotpatch`
 

@@ -1,5 +1,5 @@
 // Command gokvm runs a machine of that monitor, which has no slots of its own: they are where
-// its embedder calls it. The guest writes to a port for ever, and the vCPU's thread gets signals
+// its embedder calls it. The guest writes to a port now and then, and the vCPU's thread gets signals
 // meanwhile. The command says how often the guest has written, and how often the monitor came
 // back from it for nothing, for a signal, while the guest wrote for another while.
 package main
@@ -48,7 +48,7 @@ func (d *device) Write(uint64, []byte) error {
 // running is a machine that runs for as long as the process lives.
 type running struct {
 	device
-	turns atomic.Uint64
+	turns, signals atomic.Uint64
 }
 
 func start() *running {
@@ -78,6 +78,7 @@ func start() *running {
 	go func(tid int) {
 		for {
 			served.Check(unix.Tgkill(unix.Getpid(), tid, unix.SIGURG)) // which Go programs take for nothing
+			r.signals.Add(1)
 			time.Sleep(100 * time.Microsecond)
 		}
 	}(<-tid)
@@ -86,12 +87,14 @@ func start() *running {
 }
 
 // watch gives how often the guest has written, and how often it was left for nothing while it
-// wrote many times. One turn may be under way at each end.
+// wrote, and while there were many signals. One turn may be under way at each end.
 func (r *running) watch() (writes, idle uint64) {
-	time.Sleep(10 * time.Millisecond) // the turn that was under way has ended
+	await(&r.count, 2) // the turn that was under way has ended
 
 	turns, before := r.turns.Load(), r.count.Load()
-	time.Sleep(300 * time.Millisecond)
+
+	await(&r.signals, 300)
+	await(&r.count, 2)
 
 	idle = r.turns.Load() - turns
 	writes = r.count.Load()
@@ -99,10 +102,19 @@ func (r *running) watch() (writes, idle uint64) {
 	return writes, idle - min(idle, writes-before)
 }
 
+// await waits until something has been counted n times more.
+func await(count *atomic.Uint64, n uint64) {
+	for end := count.Load() + n; count.Load() < end; {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // guest is an ELF file whose code is entered at its first byte.
 func guest() io.ReaderAt {
 	code := new(vmmtest.Code).
-		Label("again").Out(4, port, 0).Jmp("again").Bytes()
+		Label("again").Mov(vmmtest.RBX, 200_000). // so that signals meet it in the guest
+		Label("pass").Dec(vmmtest.RBX).Jnz("pass").
+		Out(4, port, 0).Jmp("again").Bytes()
 
 	const headers = 64 + 56 // Ehdr, Phdr
 
