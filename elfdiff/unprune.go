@@ -61,7 +61,7 @@ func (a *analysis) unpruneType(b, f *program.Symbol) {
 
 	for _, now := range f.Methods() {
 		m, ok := was[now.Name]
-		if !ok || !now.Kept() || m.Kept() || !a.called[methodName(now.Name)] {
+		if !ok || !now.Kept() || m.Kept() || !calls(a.called, now) {
 			continue
 		}
 
