@@ -226,9 +226,7 @@ func (a *analysis) touchItab(f *program.Symbol) {
 func (a *analysis) calledByHost(typ *program.Symbol, r *program.Reloc) bool {
 	for _, m := range typ.Methods() {
 		if m.Type.Off == r.Off || m.Ifn.Off == r.Off || m.Tfn.Off == r.Off {
-			name := methodName(m.Name)
-
-			return m.Type.Sym == nil || a.called[name] || a.called[name+" "+m.Type.Sym.Name]
+			return calls(a.called, m)
 		}
 	}
 

@@ -59,6 +59,13 @@ func methodName(symbol string) string { return symbol[strings.LastIndex(symbol, 
 // anyType marks a method that is called by interfaces, whatever its type.
 const anyType = "any "
 
+// calls says whether a method in the table of a type is among those that are called.
+func calls(called map[string]bool, m program.Method) bool {
+	name := methodName(m.Name)
+
+	return called[name] || m.Type.Sym == nil || called[name+" "+m.Type.Sym.Name]
+}
+
 // calledMethods adds the methods that the functions of a program call through interfaces,
 // as a name and a type, or by reflection, as a name. The compiler notes these, so that the
 // linker knows which to keep. Where methods are looked up by names that aren't constant, all
@@ -103,11 +110,6 @@ func calledMethods(p *program.Program, called map[string]bool) {
 // isCalled says whether anything calls a method that is in a table: of a type, or of an
 // interface that the type has.
 func (x *references) isCalled(s, table *program.Symbol) bool {
-	name := methodName(s.Name)
-	if x.called[name] {
-		return true
-	}
-
 	if table.IsItab() {
 		r := table.RelocAt(itabType)
 		if r == nil || r.Sym == nil {
@@ -126,7 +128,7 @@ func (x *references) isCalled(s, table *program.Symbol) bool {
 
 		found = true
 
-		if m.Type.Sym == nil || x.called[name+" "+m.Type.Sym.Name] {
+		if calls(x.called, m) {
 			return true
 		}
 	}

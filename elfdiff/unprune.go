@@ -37,13 +37,6 @@ func (a *analysis) unprune() {
 	}
 }
 
-// isCalled says whether anything calls a method of that name and type by a table.
-func (a *analysis) isCalled(m program.Method) bool {
-	name := methodName(m.Name)
-
-	return m.Type.Sym == nil || a.called[name] || a.called[name+" "+m.Type.Sym.Name]
-}
-
 func (a *analysis) unpruneItab(b, f *program.Symbol) {
 	x, y := b.Relocs(), f.Relocs()
 	if len(x) != len(y) {
@@ -68,7 +61,7 @@ func (a *analysis) unpruneType(b, f *program.Symbol) {
 
 	for _, now := range f.Methods() {
 		m, ok := was[now.Name]
-		if !ok || !now.Kept() || m.Kept() || !a.isCalled(now) {
+		if !ok || !now.Kept() || m.Kept() || !calls(a.called, now) {
 			continue
 		}
 

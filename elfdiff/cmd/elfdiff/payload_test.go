@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/vgraft/vgraft/elfdiff"
 )
 
 func TestBuild_refused(t *testing.T) {
@@ -32,5 +34,25 @@ func TestCoverage(t *testing.T) {
 
 	code, stdout, stderr := call(t, "", "coverage", program, "-dir", dir, "-json")
 	require.Equal(t, exitOK, code, stderr)
-	require.True(t, json.Valid([]byte(stdout)))
+
+	var all elfdiff.CoverageReport
+	require.NoError(t, json.Unmarshal([]byte(stdout), &all))
+	require.Greater(t, all.Functions, 100)
+
+	code, stdout, stderr = call(t, "", "coverage", program, "-dir", dir, "-json", "-only", "example.com/p", "-from", "main.main", "-inside")
+	require.Equal(t, exitOK, code, stderr)
+
+	var own elfdiff.CoverageReport
+	require.NoError(t, json.Unmarshal([]byte(stdout), &own))
+	require.Equal(t, elfdiff.Share{Functions: 1}, own.Share)
+	require.Len(t, own.Roots, 1)
+	require.Equal(t, elfdiff.RefuseCaller, own.Roots[0].Kind)
+
+	code, stdout, stderr = call(t, "", "coverage", program, "-dir", dir)
+	require.Equal(t, exitOK, code, stderr)
+	require.Contains(t, stdout, "A fix could reach")
+
+	code, _, stderr = call(t, "", "coverage", program, "-dir", dir, "-from", "main.nobody")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, stderr, "main.nobody")
 }
