@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/vgraft/vgraft/elfdiff/internal/goobj"
@@ -103,6 +104,29 @@ func (m *match) samePackage(p string) bool {
 	}
 
 	return same
+}
+
+// sameSource is true of an instance of a generic function of which the source is in packages
+// that are the same in both builds. The compiler makes instances in the packages that use
+// them, and whether it inlines one into another depends on what else is there. So one that
+// the fixed program doesn't have may be as right as before.
+func (m *match) sameSource(s *program.Symbol) bool {
+	if !strings.Contains(s.Name, "[") || !m.samePackage(origin(s.Name)) {
+		return false
+	}
+
+	f, ok := s.Func()
+
+	return ok && !slices.ContainsFunc(f.InlinedFuncs, func(in *program.Symbol) bool { return in == nil || !m.samePackage(origin(in.Name)) })
+}
+
+// origin is the import path of the package whose source has a function.
+func origin(name string) string {
+	name, _, _ = strings.Cut(name, "[")
+	last := strings.LastIndex(name, "/") + 1
+	pkg, _, _ := strings.Cut(name[last:], ".")
+
+	return name[:last] + strings.ReplaceAll(pkg, "%2e", ".")
 }
 
 // friends are the packages that the runtime consists of and stands on, and those whose
