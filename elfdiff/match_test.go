@@ -8,7 +8,7 @@ import (
 
 func TestOrigin(t *testing.T) {
 	for name, want := range map[string]string{
-		"reflect.TypeFor[go.shape.func(int) string]":              "reflect",
+		"reflect.TypeFor[go.shape.func(int) string]":               "reflect",
 		"slices.pdqsortCmpFunc[go.shape.struct { a/b.c int }]":     "slices",
 		"internal/sync.(*HashTrieMap[go.shape.string,a/b.T]).Load": "internal/sync",
 		"sync/atomic.(*Pointer[go.shape.int]).Store":               "sync/atomic",
