@@ -210,7 +210,12 @@ func (b *Build) setProfile(path string) error {
 
 // collect reads the objects of the program and of all that it is linked with.
 func (b *Build) collect(ctx context.Context, g *goCommand) error {
-	all, err := g.list(ctx, []string{"-export", "-deps"}, b.packages)
+	flags := []string{"-export", "-deps"}
+	if b.ldflags != "" { // of linking by the C linker, runtime/cgo is a part whoever imports it
+		flags = append(flags, "-ldflags="+b.ldflags)
+	}
+
+	all, err := g.list(ctx, flags, b.packages)
 	if err != nil {
 		return err
 	}

@@ -249,15 +249,15 @@ func (a *analysis) findChanges() {
 
 		switch {
 		case f == nil || !f.Defined() || !f.IsText():
-			if isInit(s) {
+			if isInit(s) || a.sameSource(s) {
 				continue
 			}
 
 			a.stale[s] = &stale{removed: true}
 			r.Removed = append(r.Removed, s.Name)
-		case !a.same(s, f):
-			if isInit(s) {
-				continue // it ran, and checkInitialisers has its word
+		case !a.same(s, f) && !a.declares(s):
+			if isInit(s) || !f.Linked && a.sameSource(s) {
+				continue // an initialiser ran, and checkInitialisers has its word
 			}
 
 			a.stale[s] = &stale{}

@@ -130,6 +130,29 @@ func (m *match) sameProgram(build *program.Program, p string) bool {
 	return same
 }
 
+// sameSource is true of an instance of a generic function of which the source is in packages
+// that are the same in both builds. The compiler makes instances in the packages that use
+// them, and whether it inlines one into another depends on what else is there. So one that
+// the fixed program doesn't have may be as right as before.
+func (m *match) sameSource(s *program.Symbol) bool {
+	if !strings.Contains(s.Name, "[") || !m.samePackage(origin(s.Name)) {
+		return false
+	}
+
+	f, ok := s.Func()
+
+	return ok && !slices.ContainsFunc(f.InlinedFuncs, func(in *program.Symbol) bool { return in == nil || !m.samePackage(origin(in.Name)) })
+}
+
+// origin is the import path of the package whose source has a function.
+func origin(name string) string {
+	name, _, _ = strings.Cut(name, "[")
+	last := strings.LastIndex(name, "/") + 1
+	pkg, _, _ := strings.Cut(name[last:], ".")
+
+	return name[:last] + strings.ReplaceAll(pkg, "%2e", ".")
+}
+
 // friends are the packages that the runtime consists of and stands on, and those whose
 // functions the compiler or the runtime knows by name. A patch can't repair what it runs on.
 var friends = []string{"runtime", "internal/runtime", "internal/abi", "internal/bytealg", "internal/chacha8rand", "internal/coverage/rtcov",

@@ -61,4 +61,11 @@ func findSlots(p *program.Program) (slots []slot, unknown []string) {
 	return slots, unknown
 }
 
+// declares is true of NewSlot, as long as package patch is the same. The compiler makes it
+// anew in each package that declares slots, and what it inlines there depends on what else
+// that package uses; but it is made of package patch alone.
+func (m *match) declares(s *program.Symbol) bool {
+	return strings.HasPrefix(s.Name, newSlot) && m.samePackage(patchPackage)
+}
+
 func isCall(r program.Reloc) bool { return r.Type == goobj.Call || r.Type == goobj.CallARM64 }

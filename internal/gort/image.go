@@ -61,7 +61,7 @@ func (p *Process) Load(f *payload.File, below ...*Image) (*Image, error) {
 		return nil, err
 	}
 
-	base, err := p.reserve(used, im.size)
+	base, err := p.reserve(used, im.size, im.floor())
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +147,16 @@ func (im *Image) check() error {
 	}
 
 	return present(im.wordsToBe())
+}
+
+// floor is the end of the highest of the images that this one is linked against. The runtime
+// takes offsets from one of its types to one of theirs only if they are negative.
+func (im *Image) floor() (end uint64) {
+	for _, b := range im.below {
+		end = max(end, b.base+b.size)
+	}
+
+	return end
 }
 
 // wordsToBe are the payload's words, which may also hold what they do before those below have

@@ -210,15 +210,15 @@ func gap(arch string) uint64 {
 }
 
 // holes lists where an image of the size could be, in the order of addresses: each is the
-// begin of a hole of the memory.
-func (p *Process) holes(used []region, size uint64) []uint64 {
+// begin of what is free in a hole of the memory, above the program and above an address.
+func (p *Process) holes(used []region, size, above uint64) []uint64 {
 	low, high := p.parts[0].start, uint64(0)
 	for _, s := range p.parts {
 		low, high = min(low, s.start), max(high, s.end)
 	}
 
 	last := low + reach(runtime.GOARCH)
-	at := roundUp(high+gap(runtime.GOARCH), granule)
+	at := roundUp(max(high+gap(runtime.GOARCH), above), granule)
 
 	var out []uint64
 
@@ -235,7 +235,7 @@ func (p *Process) holes(used []region, size uint64) []uint64 {
 			break
 		}
 
-		at = roundUp(r.end, granule)
+		at = max(at, roundUp(r.end, granule))
 	}
 
 	return out
@@ -243,9 +243,9 @@ func (p *Process) holes(used []region, size uint64) []uint64 {
 
 func roundUp(n, to uint64) uint64 { return (n + to - 1) / to * to }
 
-// reserve takes addresses for an image.
-func (p *Process) reserve(used []region, size uint64) (uint64, error) {
-	for _, at := range p.holes(used, size) {
+// reserve takes addresses for an image, above another one.
+func (p *Process) reserve(used []region, size, above uint64) (uint64, error) {
+	for _, at := range p.holes(used, size, above) {
 		ok, err := reserveAt(at, size)
 		if err != nil {
 			return 0, err

@@ -85,23 +85,54 @@ func TestHoles(t *testing.T) {
 		return out
 	}
 
-	require.Equal(t, []uint64{after}, p.holes(nil, 1))
-	require.Equal(t, []uint64{after}, p.holes(used(span{low, low + 0x2800}, span{1 << 46, 1 << 47}), 1))
-	require.Equal(t, []uint64{after + granule}, p.holes(used(span{after - 8192, after + 4096}), 1))
-	require.Equal(t, []uint64{after, after + 2*granule}, p.holes(used(span{after + granule, after + 2*granule}), granule))
-	require.Equal(t, []uint64{after + 2*granule}, p.holes(used(span{after + granule, after + 2*granule}), granule+1))
-	require.Empty(t, p.holes(used(span{after, low + r}), 1))
-	require.Empty(t, p.holes(used(span{after, 1 << 47}), 1))
-	require.Empty(t, p.holes(nil, r))
-	require.Len(t, p.holes(nil, low+r-after), 1)
-	require.Empty(t, p.holes(nil, low+r-after+1))
+	require.Equal(t, []uint64{after}, p.holes(nil, 1, 0))
+	require.Equal(t, []uint64{after}, p.holes(used(span{low, low + 0x2800}, span{1 << 46, 1 << 47}), 1, 0))
+	require.Equal(t, []uint64{after + granule}, p.holes(used(span{after - 8192, after + 4096}), 1, 0))
+	require.Equal(t, []uint64{after, after + 2*granule}, p.holes(used(span{after + granule, after + 2*granule}), granule, 0))
+	require.Equal(t, []uint64{after + 2*granule}, p.holes(used(span{after + granule, after + 2*granule}), granule+1, 0))
+	require.Empty(t, p.holes(used(span{after, low + r}), 1, 0))
+	require.Empty(t, p.holes(used(span{after, 1 << 47}), 1, 0))
+	require.Empty(t, p.holes(nil, r, 0))
+	require.Len(t, p.holes(nil, low+r-after, 0), 1)
+	require.Empty(t, p.holes(nil, low+r-after+1, 0))
+}
+
+// TestHoles_above has images be above those that they are linked against, whatever is free
+// below.
+func TestHoles_above(t *testing.T) {
+	const low = 0x400000
+
+	p := &Process{parts: []span{{low, low + 0x2800}}}
+	after := roundUp(low+0x2800+gap(runtime.GOARCH), granule)
+	last := low + reach(runtime.GOARCH)
+
+	// There is a hole, then an image below, another image, a hole, and what isn't ours.
+	below := &Image{base: after + granule, size: 4096}
+	used := []region{{span: span{below.base, below.base + below.size}}, {span: span{after + 2*granule, after + 3*granule}}, {span: span{after + 4*granule, after + 5*granule}}}
+
+	im := &Image{}
+	require.Equal(t, []uint64{after, after + 3*granule, after + 5*granule}, p.holes(used, granule, im.floor()))
+
+	im.below = []*Image{below}
+	require.Equal(t, []uint64{after + 3*granule, after + 5*granule}, p.holes(used, granule, im.floor()))
+
+	im.below = []*Image{{base: after + 2*granule, size: granule}, below}
+	require.Equal(t, []uint64{after + 3*granule, after + 5*granule}, p.holes(used, granule, im.floor()))
+
+	im.below = []*Image{{base: after + 4*granule, size: granule}}
+	require.Equal(t, []uint64{after + 5*granule}, p.holes(used, granule, im.floor()))
+
+	require.Equal(t, []uint64{after + 3*granule + 0x10000}, p.holes(nil, granule, after+3*granule+1))
+	require.Empty(t, p.holes(nil, granule, last-granule/2))
+	require.Empty(t, p.holes(nil, granule, 1<<40))
+	require.Empty(t, p.holes(used, last-after-5*granule+1, im.floor()))
 }
 
 func TestReserve_noRoom(t *testing.T) {
 	self(t)
 
 	p := &Process{parts: []span{{0x400000, 0x400000 + reach(runtime.GOARCH)}}}
-	_, err := p.reserve(nil, 4096)
+	_, err := p.reserve(nil, 4096, 0)
 	require.ErrorIs(t, err, ErrNoRoom)
 }
 

@@ -16,7 +16,7 @@ func page(t *testing.T) uint64 {
 	used, err := regions()
 	require.NoError(t, err)
 
-	at, err := p.reserve(used, granule)
+	at, err := p.reserve(used, granule, 0)
 	require.NoError(t, err)
 	require.NoError(t, protect(at, granule, readWrite))
 	t.Cleanup(func() { require.NoError(t, unmap(at, granule)) })

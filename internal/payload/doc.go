@@ -31,8 +31,8 @@
 // pages, text first, so that each can have its own protection, and an address is congruent to
 // the file offset modulo the page size: the file has no padding to pages.
 //
-// The base is above the program in memory and within reach of its instructions: 2 GiB on
-// amd64, 128 MiB on arm64. The runtime takes offsets of types and names that are negative,
+// The base is above the program in memory, above all of Meta.Depends, and within reach of
+// the program's instructions: 2 GiB on amd64, 128 MiB on arm64. The runtime takes offsets of types and names that are negative,
 // and not those beyond its own tables.
 //
 // A relocation writes S+A in the way of its type, where S is the address of its symbol:

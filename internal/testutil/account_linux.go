@@ -25,6 +25,9 @@ const (
 	layerPure  layer = layers.Pure
 	layerKVM   layer = layers.KVM
 	layerLinux layer = layers.Linux
+
+	layerStress layer = layers.Stress
+	layerArm64  layer = layers.Arm64
 )
 
 // account notes at the end of t that it ran in a layer, if it did not fail or

@@ -21,6 +21,18 @@ func Pure(t testing.TB) {
 	account(t, layerPure)
 }
 
+// Stress accounts t as a test that patches a program while it is busy.
+func Stress(t testing.TB) {
+	t.Helper()
+	account(t, layerStress)
+}
+
+// Arm64 accounts t as a test that patches a program for arm64.
+func Arm64(t testing.TB) {
+	t.Helper()
+	account(t, layerArm64)
+}
+
 // KVM makes sure that t runs where /dev/kvm is good for tiny guests: it returns
 // true when that is here. Otherwise it runs the whole top-level test in the
 // nested rig, hands on its result and returns false: the caller must return.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"sort"
+	"strings"
 )
 
 // maxSection bounds what is read of a section of an ELF file, in bytes.
@@ -215,9 +216,13 @@ func (m *Image) readSymbols() error {
 	return nil
 }
 
+// tableName is what the linker calls a symbol in the table of the ELF file: in the names of
+// types that are declared in functions it replaces the dot before their number.
+func tableName(name string) string { return strings.ReplaceAll(name, "·", ".") }
+
 // Lookup finds a symbol of the table that is the only one of its name.
 func (m *Image) Lookup(name string) (ELFSymbol, bool) {
-	i, ok := m.byName[name]
+	i, ok := m.byName[tableName(name)]
 	if !ok || i < 0 {
 		return ELFSymbol{}, false
 	}

@@ -92,6 +92,10 @@ func (l *linker) nameBuiltins() {
 		for i := range o.NumDefined() {
 			if y := o.Symbol(i); y.Kind.IsText() && y.ABI == goobj.ABIGo {
 				l.nameCalled(o, i, y, names)
+			} else if fn, ok := strings.CutSuffix(y.Name, "·f"); ok && o.NumRelocs(i) == 1 {
+				if r := o.Reloc(i, 0); r.Ref.Pkg == goobj.PkgBuiltin {
+					names[r.Ref.Index] = fn
+				}
 			}
 		}
 	}
@@ -199,7 +203,7 @@ func (l *linker) visit(s *Symbol) {
 // and not to that one itself.
 func (l *linker) pruned(s *Symbol, r Reloc, t uint64) bool {
 	for _, e := range l.m.At(t) {
-		if n := strings.TrimSuffix(e.Name, ".abi0"); n == r.Sym.Name {
+		if n := strings.TrimSuffix(e.Name, ".abi0"); n == tableName(r.Sym.Name) {
 			return false
 		}
 	}
@@ -247,7 +251,7 @@ func (l *linker) agrees(d *Symbol, addr uint64, b []byte) bool {
 		}
 
 		if at := l.m.At(t); r.Sym.IsText() && len(at) > 0 && !slices.ContainsFunc(at, func(e ELFSymbol) bool {
-			return strings.TrimSuffix(e.Name, ".abi0") == r.Sym.Name
+			return strings.TrimSuffix(e.Name, ".abi0") == tableName(r.Sym.Name)
 		}) {
 			return false
 		}

@@ -19,7 +19,10 @@ var needs = []struct {
 	{"iasl", "acpica-tools", nil},                  // the reference for ACPI tables
 	{"lz4", "lz4", nil},                            // what Debian packs kernels with
 	{"xz", "xz-utils", nil},
-	{"gcc", "gcc libc6-dev", nil}, // the race detector
+	{"gcc", "gcc libc6-dev", nil}, // the race detector, and programs linked by the C linker
+	{"strip", "binutils", nil},
+	{"qemu-aarch64-static", "qemu-user-static", nil}, // programs for arm64, and what these
+	{"/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1", "libc6-arm64-cross", nil}, // are linked with
 }
 
 // static says whether a program needs no dynamic linker.

@@ -12,7 +12,10 @@ const (
 	Pure  = "pure"  // needs nothing of the machine
 	KVM   = "kvm"   // tiny guests in ring 3
 	Linux = "linux" // unmodified operating systems
+
+	Stress = "stress" // programs that are patched while they are busy, in all forms
+	Arm64  = "arm64"  // those of them that are for arm64, under an emulator where need be
 )
 
 // All lists the layers.
-var All = []string{Pure, KVM, Linux}
+var All = []string{Pure, KVM, Linux, Stress, Arm64}

@@ -122,7 +122,14 @@ func depends(f fixture) {
 	_, err := f.upload(upper)
 	wantErr("not loaded", err, patch.ErrMissing)
 
+	// The hole that one unloaded leaves is below what was loaded next.
+	filler := must(f.upload(f.file("filler")))
 	a = must(f.upload(lower))
+
+	if err := f.engine.Unload(ctx, filler); err != nil {
+		panic(err)
+	}
+
 	b = must(f.upload(upper))
 
 	_, err = f.engine.Apply(ctx, b, patch.On(f.domain))
@@ -130,6 +137,7 @@ func depends(f fixture) {
 	must(f.engine.Apply(ctx, a, patch.On(f.domain)))
 	first := f.base(lower)
 	must(f.engine.Apply(ctx, b, patch.On(f.domain)))
+	want("is above what it is linked against", f.base(upper) > first, true)
 	want("reference below", load[uint64](f.base(upper)+upper.Data.Addr+below), first+lower.Text.Addr)
 	must(f.engine.Revert(ctx, b, patch.On(f.domain)))
 	must(f.engine.Revert(ctx, a, patch.On(f.domain)))
