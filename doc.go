@@ -8,7 +8,10 @@
 //   - vmm/vmmtest tests devices without a machine and without KVM.
 //   - patch has slots, domains and the engine that applies and reverts patches. It knows
 //     nothing of virtual machines; any Go program can use it.
-//   - examples/hotpatch repairs a running guest's device; examples/linux boots Linux.
+//   - elfdiff compares two builds of a program and makes a payload of what changed, or says
+//     why it can't be patched.
+//   - examples/hotpatch builds the fix of a device and takes it while its guest runs;
+//     examples/daemon does so with a web server; examples/linux boots Linux.
 //
 // # A repair
 //
@@ -40,8 +43,8 @@
 //	}
 //	_, err = patch.NewEngine(patch.Options{}).Apply(ctx, fix, patch.On(m.Domain()))
 //
-// Today a patch is made of functions that are in the program already. Patches that are
-// built from a source change and loaded from a file are planned.
+// This patch is made of a function that is in the program already. One that is made from a
+// change of the source comes as a file, which elfdiff wrote and Engine.Upload takes.
 //
 // # Trust
 //
