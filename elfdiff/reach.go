@@ -139,8 +139,7 @@ func (x *references) isCalled(s, table *program.Symbol) bool {
 // itabType is where an interface table has the type.
 const itabType = 8
 
-// edges lists who refers to what in the running program. What replaced functions called
-// doesn't count, and what they had values of does: these are still there.
+// edges lists who refers to what in the running program, and in what payloads replaced.
 func edges(p *program.Program) map[*program.Symbol][]edge {
 	in := map[*program.Symbol][]edge{}
 
@@ -150,10 +149,6 @@ func edges(p *program.Program) map[*program.Symbol][]edge {
 		}
 
 		for _, r := range s.Relocs() {
-			if s.Dead && isCall(r) {
-				continue
-			}
-
 			if r.Live && r.Sym != s && !(r.Sym.Hashed && !r.Sym.IsText()) {
 				in[r.Sym] = append(in[r.Sym], edge{s, r})
 			}
@@ -237,12 +232,16 @@ func (x *references) ways(s *program.Symbol) []way {
 		out = append(out, way{kind: RefuseInterfaceTable, detail: "a method in " + t + ", which the runtime made for a payload below"})
 	}
 
-	if len(out)+len(x.in[s]) == 0 {
+	// What nothing leads to any more is replaced, or something of a payload that the loader
+	// calls: a hook, an initialiser.
+	if len(out)+len(x.in[s]) == 0 && s.Layer == 0 && !s.Dead {
 		return []way{{kind: RefuseCaller, detail: "nothing that is known leads to it, and yet the linker kept it"}}
 	}
 
 	for _, e := range x.in[s] {
 		switch g := e.from; {
+		case g.Dead && isCall(e.reloc):
+			// What was replaced calls nothing any more. What it had values of is still there.
 		case g.IsText() && isCall(e.reloc):
 			out = append(out, way{caller: g})
 		case g.IsText():

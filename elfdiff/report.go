@@ -88,6 +88,7 @@ func (r *Report) Err() error {
 func (r *Report) WriteText(w io.Writer) error {
 	p := &printer{w: w}
 
+	p.list("on top of", r.Stack)
 	p.list("changed", r.Changed)
 	p.list("removed", r.Removed)
 

@@ -3,7 +3,9 @@ package elfdiff_test
 import (
 	"crypto/ed25519"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -55,11 +57,6 @@ func stacked(t *testing.T, all []*elfdiff.Build, version int, stack []elfdiff.La
 	content, err := r.Payload(elfdiff.PayloadOptions{Name: versions[version]})
 	require.NoError(t, err)
 
-	var s strings.Builder
-
-	require.NoError(t, r.WriteText(&s))
-	t.Log(s.String())
-
 	return content
 }
 
@@ -79,9 +76,19 @@ func TestStack(t *testing.T) {
 		t.Skip("builds programs")
 	}
 
-	for name, flags := range map[string][]string{"as it is": nil, "anywhere": {"-buildmode=pie"}} {
-		t.Run(name, func(t *testing.T) {
-			b, p, all := chain(t, flags...)
+	for _, c := range []struct {
+		name, arch string
+		flags      []string
+	}{
+		{"as it is", runtime.GOARCH, nil},
+		{"anywhere", runtime.GOARCH, []string{"-buildmode=pie"}},
+		{"arm64", "arm64", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("GOARCH", c.arch)
+
+			b, p, all := chain(t, c.flags...)
+			emulate(t, b, p, c.arch)
 
 			var (
 				stack []elfdiff.Layer
@@ -105,6 +112,27 @@ func TestStack(t *testing.T) {
 			checkApart(t, b, p, files)
 			checkLinked(t, stack)
 		})
+	}
+}
+
+// emulate has the programs run on another architecture.
+func emulate(t *testing.T, b *builds, p *pair, arch string) {
+	t.Helper()
+
+	const emulator = "qemu-aarch64-static"
+
+	if arch == runtime.GOARCH {
+		return
+	}
+
+	if _, err := exec.LookPath(emulator); err != nil || arch != "arm64" {
+		t.Skip("no emulator")
+	}
+
+	for _, v := range versions {
+		file := b.program(v, p)
+		require.NoError(t, os.Rename(file, file+"."+arch))
+		require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\nexec "+emulator+" "+file+"."+arch+"\n"), 0o777))
 	}
 }
 
