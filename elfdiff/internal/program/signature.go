@@ -112,6 +112,19 @@ func (d *dwarfReader) name() {
 	}
 }
 
+// pc skips an index that the linker fills in: there is room for it from the beginning, of two
+// bytes where the package has more than 128 functions.
+func (d *dwarfReader) pc() {
+	for _, r := range d.s.Relocs() {
+		if int(r.Off) == d.at && r.Size > 0 && !r.Marks() {
+			d.skip(int(r.Size))
+			return
+		}
+	}
+
+	d.uleb()
+}
+
 // ref is the symbol that a field of four bytes refers to.
 func (d *dwarfReader) ref() *Symbol {
 	at := d.at
@@ -134,7 +147,7 @@ func signature(s *Symbol, depth int) (sig []string, ok bool) {
 	switch d.uleb() {
 	case dwFunction:
 		d.name()
-		d.uleb() // low pc: an index
+		d.pc()
 		d.uleb() // high pc
 		d.skip(int(d.byte()))
 		d.skip(4) // file
