@@ -148,11 +148,19 @@ func signature(s *Symbol, depth int) (sig []string, ok bool) {
 	case dwFunction:
 		d.name()
 		d.pc()
-		d.uleb() // high pc
+		d.uleb()              // high pc
+		d.skip(int(d.byte())) // frame base
+		d.skip(4)             // file
+		d.uleb()              // line
+		d.skip(1)             // external
+
+		return d.params()
+	case dwWrapper:
+		d.name()
+		d.pc()
+		d.uleb()
 		d.skip(int(d.byte()))
-		d.skip(4) // file
-		d.uleb()  // line
-		d.skip(1) // external
+		d.skip(1) // trampoline
 
 		return d.params()
 	case dwFunctionAbstract:
@@ -162,7 +170,7 @@ func signature(s *Symbol, depth int) (sig []string, ok bool) {
 		d.skip(1) // external
 
 		return d.params()
-	case dwFunctionConcrete:
+	case dwFunctionConcrete, dwWrapperConcrete:
 		if depth > 0 {
 			return nil, false
 		}
