@@ -222,7 +222,10 @@ func copyable(f *program.Symbol) bool {
 		return true
 	}
 
-	n := strings.TrimPrefix(f.Name, "runtime.")
+	n, own := strings.CutPrefix(f.Name, "runtime.")
+	if pkg == "runtime" && !own {
+		return true // it is there for another package, by its name: what it calls counts
+	}
 
 	for _, h := range helpers {
 		if pkg == "runtime" && strings.HasPrefix(n, h) {
