@@ -160,7 +160,35 @@ func (a *analysis) wordPlan(at place, w word) emit.WordPlan {
 		p.New, p.Const = nil, uint64(uint32(a.inBase(t).Addr-a.base.ELF.Types))
 	}
 
+	p.Same = w.fixed && a.ownSource(w.new, map[*program.Symbol]bool{})
+
 	return p
+}
+
+// ownSource says whether a function of the payload, and all that it leads to there, is as the
+// base's source has it: the linker left it out of the program, and that is all.
+func (a *analysis) ownSource(f *program.Symbol, seen map[*program.Symbol]bool) bool {
+	if seen[f] || !a.isIncluded[f] {
+		return true
+	}
+
+	seen[f] = true
+
+	if f.IsVar() && !f.IsTemp() {
+		return false // each payload has its own
+	}
+
+	if b := a.inBase(f); f.IsText() && (b == nil || !b.Defined() || a.stale[b] != nil || !a.same(b, f)) {
+		return false
+	}
+
+	for _, r := range f.Relocs() {
+		if r.Sym != nil && !r.Marks() && !a.ownSource(r.Sym, seen) {
+			return false
+		}
+	}
+
+	return true
 }
 
 func shortID(id string) string {

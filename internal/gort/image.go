@@ -142,7 +142,7 @@ func (im *Image) check() error {
 		}
 	}
 
-	if _, err := im.proc.missing(im.words(m.Fixups)); err != nil {
+	if _, err := im.missing(im.words(m.Fixups)); err != nil {
 		return err
 	}
 
@@ -290,7 +290,7 @@ func (im *Image) commit() error {
 	p, m := im.proc, &im.file.Meta
 
 	// All this may have changed since it was loaded, and nothing has happened yet.
-	if _, err := p.missing(im.words(m.Fixups)); err != nil {
+	if _, err := im.missing(im.words(m.Fixups)); err != nil {
 		return err
 	}
 
@@ -322,7 +322,7 @@ func (im *Image) commit() error {
 
 // fix writes fixups.
 func (im *Image) fix(ws []payload.Word) error {
-	todo, err := im.proc.missing(im.words(ws))
+	todo, err := im.missing(im.words(ws))
 	if err == nil {
 		_, err = write(todo)
 	}

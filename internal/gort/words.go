@@ -20,6 +20,7 @@ type word struct {
 	text uint64   // where 4 bytes count from
 	old  []uint64 // what may be there
 	new  uint64
+	same bool // as payload.Word has it
 }
 
 // words are the payload's, with the addresses that they have in this process.
@@ -27,7 +28,7 @@ func (im *Image) words(ws []payload.Word) []word {
 	out := make([]word, len(ws))
 
 	for i, w := range ws {
-		x := word{name: w.Name, kind: w.Kind, at: im.resolve(w.At), size: w.Size, text: im.textOf(w.At)}
+		x := word{name: w.Name, kind: w.Kind, at: im.resolve(w.At), size: w.Size, text: im.textOf(w.At), same: w.Same}
 		x.new = im.value(w.New, x)
 
 		for _, v := range w.Old {
@@ -255,8 +256,9 @@ func present(ws []word) error {
 }
 
 // missing are the fixups that aren't there yet. Another payload may have brought the same
-// methods, and as it is linked in for ever, they are as good.
-func (p *Process) missing(ws []word) ([]word, error) {
+// method, and as it is linked in for ever, that is as good: if this payload is linked against
+// it, or if the method is for both what the program's own source says.
+func (im *Image) missing(ws []word) ([]word, error) {
 	var out []word
 
 	for _, w := range ws {
@@ -267,8 +269,10 @@ func (p *Process) missing(ws []word) ([]word, error) {
 			to += w.text
 		}
 
+		by := im.proc.linkedAt(to)
+
 		switch {
-		case was == w.new || p.inLinked(to):
+		case was == w.new, by != nil && (slices.Contains(im.below, by) || w.same && by.filledSame(w.at)):
 		case slices.Contains(w.old, was):
 			out = append(out, w)
 		default:
@@ -283,14 +287,20 @@ func (p *Process) missing(ws []word) ([]word, error) {
 	return out, nil
 }
 
-// inLinked says whether code of a payload that the runtime knows is there.
-func (p *Process) inLinked(addr uint64) bool {
+// linkedAt is the payload that the runtime knows and whose code is at an address; nil is none.
+func (p *Process) linkedAt(addr uint64) *Image {
 	for _, im := range p.linked {
 		t := im.file.Text
 		if (span{im.base + t.Addr, im.base + t.End()}).holds(addr, 1) {
-			return true
+			return im
 		}
 	}
 
-	return false
+	return nil
+}
+
+// filledSame says whether the image has filled in a word with what the program's own source
+// has.
+func (im *Image) filledSame(at uint64) bool {
+	return slices.ContainsFunc(im.words(im.file.Meta.Fixups), func(w word) bool { return w.at == at && w.same })
 }

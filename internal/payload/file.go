@@ -214,6 +214,10 @@ type Word struct {
 	Size int     `json:"size"` // in bytes: 8, or 4 for an offset in a method table
 	Old  []Value `json:"old"`  // what may be there now
 	New  Value   `json:"new"`
+
+	// Same is true of a fixup whose function, and all that it leads to in the image, is as the
+	// program's own source has it: any payload's copy is as good.
+	Same bool `json:"same,omitempty"`
 }
 
 // Value is what a word holds: the address of Ref, or, where that refers to nothing, Const.

@@ -220,7 +220,7 @@ func (e *emitter) metaItabs(m *payload.Meta) error {
 
 func (e *emitter) planned(plans []WordPlan) (words []payload.Word, _ error) {
 	for _, p := range plans {
-		w := payload.Word{Kind: p.Kind, Name: p.Name, At: p.At, Size: p.Size, Old: p.Old, New: payload.Value{Const: p.Const}}
+		w := payload.Word{Kind: p.Kind, Name: p.Name, At: p.At, Size: p.Size, Old: p.Old, New: payload.Value{Const: p.Const}, Same: p.Same}
 
 		if p.New != nil {
 			ref, ok := e.ref(p.New)

@@ -55,6 +55,7 @@ type WordPlan struct {
 
 	New   *program.Symbol // included or resolvable; nil is Const
 	Const uint64
+	Same  bool // see payload.Word
 }
 
 // InitPlan is the initialisation of a package.

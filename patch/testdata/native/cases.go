@@ -341,8 +341,8 @@ func stacked(f fixture) {
 		upper.Text.Bytes[newM+code43] = 44
 	}
 
-	_, err := f.upload(upper)
-	wantErr("before the one below is applied", err, patch.ErrContent)
+	early := must(f.upload(upper)) // the words may also hold what they do before the one below writes its own
+	wantErr("unload", f.engine.Unload(ctx, early), nil)
 	must(f.engine.Apply(ctx, a, everywhere))
 	want("below", table.M(), 43)
 	want("value", value(), 42)
@@ -351,7 +351,7 @@ func stacked(f fixture) {
 	b := must(f.upload(upper))
 	must(f.engine.Apply(ctx, b, everywhere))
 
-	_, err = f.engine.Revert(ctx, a, everywhere)
+	_, err := f.engine.Revert(ctx, a, everywhere)
 	wantErr("below", err, patch.ErrNotTop)
 
 	if runtime.GOARCH == "amd64" {
@@ -493,12 +493,13 @@ func flips(f fixture) {
 
 var pruned = [2]uint64{5, 6}
 
-// fixups: they are written once and stay; a second payload finds those of the first.
+// fixups: they are written once and stay; a second payload finds those of the first, and
+// takes them where they are the same.
 func fixups(f fixture) {
 	file := func(name string) *payload.File {
 		p := f.file(name)
 		p.Meta.Fixups = []payload.Word{
-			{Kind: payload.WordItab, Name: "pruned", Size: 8, At: f.at(address(&pruned[0]), "pruned"), Old: []payload.Value{{Const: 5}}, New: payload.Value{Ref: payload.Ref{Kind: payload.RefImage, Value: p.Text.Addr}}},
+			{Kind: payload.WordItab, Name: "pruned", Size: 8, At: f.at(address(&pruned[0]), "pruned"), Old: []payload.Value{{Const: 5}}, New: payload.Value{Ref: payload.Ref{Kind: payload.RefImage, Value: p.Text.Addr}}, Same: name != "other"},
 			{Kind: payload.WordMethod, Name: "pruned", Size: 4, At: f.at(address(&pruned[1]), "pruned"), Old: []payload.Value{{Const: 6}}, New: payload.Value{Const: 7}},
 		}
 
@@ -517,8 +518,11 @@ func fixups(f fixture) {
 	must(f.engine.Revert(ctx, b, patch.On(f.domain)))
 	want("after", pruned, written)
 
+	_, err := f.upload(file("other"))
+	wantErr("another one's", err, patch.ErrContent)
+
 	pruned[1] = 9
-	_, err := f.upload(file("c"))
+	_, err = f.upload(file("c"))
 	wantErr("content", err, patch.ErrContent)
 }
 

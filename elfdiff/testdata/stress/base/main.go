@@ -251,6 +251,7 @@ func fresh() {
 
 func main() {
 	flag.Parse()
+	keepRuntime()
 
 	if *mode == "fresh" {
 		kept().(func())()
