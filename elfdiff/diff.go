@@ -3,6 +3,7 @@ package elfdiff
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -191,6 +192,7 @@ type analysis struct {
 	copies, old  map[*program.Symbol]bool
 	temps        map[*program.Symbol]*program.Symbol
 	called       map[string]bool // methods, see references
+	calledBefore map[string]bool // those of the base
 	basePackages map[string]bool
 	ifaceMethods map[string]string
 	reflects     string
@@ -201,7 +203,7 @@ func newAnalysis(st *program.Stack, fixed *program.Program, r *Report, o Options
 		match: newMatch(st, fixed), stack: st, opts: o, report: r,
 		stale: map[*program.Symbol]*stale{}, bound: map[string]bool{}, words: map[place]word{}, old: map[*program.Symbol]bool{},
 		isIncluded: map[*program.Symbol]bool{}, why: map[*program.Symbol]string{}, newItabs: map[*program.Symbol]bool{},
-		copies: map[*program.Symbol]bool{}, called: map[string]bool{},
+		copies: map[*program.Symbol]bool{}, called: map[string]bool{}, calledBefore: map[string]bool{},
 	}
 }
 
@@ -224,7 +226,8 @@ func (a *analysis) run() {
 
 	a.slots, _ = findSlots(a.base)
 
-	calledMethods(a.base, a.called)
+	calledMethods(a.base, a.calledBefore)
+	maps.Copy(a.called, a.calledBefore)
 	calledMethods(a.fixed, a.called)
 
 	(&reach{analysis: a, refs: newReferences(a.stack, a.buildInfo[0].optimised(), a.slots, a.called)}).run()

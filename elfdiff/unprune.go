@@ -25,7 +25,12 @@ func (a *analysis) unprune() {
 		}
 
 		f := a.inFixed(b)
-		if f == nil || !f.Linked || a.isIncluded[f] {
+		if f == nil || !f.Linked {
+			a.unpruneGone(b)
+			continue
+		}
+
+		if a.isIncluded[f] {
 			continue
 		}
 
@@ -33,6 +38,20 @@ func (a *analysis) unprune() {
 			a.unpruneItab(b, f)
 		} else {
 			a.unpruneType(b, f)
+		}
+	}
+}
+
+// unpruneGone refuses new calls of methods that a type hasn't in the process and may need:
+// the fixed program makes no values of the type, but there may be old ones.
+func (a *analysis) unpruneGone(b *program.Symbol) {
+	if !b.IsType() {
+		return // its type is gone too
+	}
+
+	for _, m := range b.Methods() {
+		if !m.Kept() && calls(a.called, m) && !calls(a.calledBefore, m) {
+			a.refuse(RefusePruned, typeName(b)+"."+m.Name, "the fix calls methods of that name, and there may be values of the type, which the fixed program doesn't have", nil)
 		}
 	}
 }
