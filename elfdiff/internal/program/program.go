@@ -111,8 +111,7 @@ func (p *Program) define(o *object) {
 		}
 
 		if y.Name == "" && (y.Kind.IsDwarf() || o.Group(i) == goobj.Package) {
-			o.syms[i] = p.add(o, i, y) // nobody else can refer to it by a name
-			continue
+			continue // a table of a function, or debugging information: see at
 		}
 
 		var s *Symbol
@@ -164,12 +163,16 @@ func (p *Program) add(o *object, i int, y goobj.Symbol) *Symbol {
 }
 
 func (p *Program) fill(s *Symbol, o *object, i int, y goobj.Symbol) {
-	s.Name, s.ABI, s.Kind, s.Flags, s.Align = y.Name, y.ABI, y.Kind, y.Flags, y.Align
-	s.Data, s.Size = y.Data, max(uint64(y.Size), uint64(len(y.Data)))
 	if s.obj == nil {
 		p.Symbols = append(p.Symbols, s)
 	}
 
+	s.define(o, i, y)
+}
+
+func (s *Symbol) define(o *object, i int, y goobj.Symbol) {
+	s.Name, s.ABI, s.Kind, s.Flags, s.Align = y.Name, y.ABI, y.Kind, y.Flags, y.Align
+	s.Data, s.Size = y.Data, max(uint64(y.Size), uint64(len(y.Data)))
 	s.obj, s.index = o, i
 }
 
@@ -216,16 +219,28 @@ func (o *object) resolve(r goobj.Ref) *Symbol {
 	}
 
 	if i, ok := o.Local(r); ok {
-		return o.syms[i]
+		return o.at(i)
 	}
 
 	if int(r.Pkg) < len(o.Pkgs) {
 		if q := o.prog.lookup(o.Pkgs[r.Pkg]); q != nil && int64(r.Index) < int64(len(q.syms)) {
-			return q.syms[r.Index]
+			return q.at(int(r.Index))
 		}
 	}
 
 	return nil
+}
+
+// at is the symbol with an index. Those without names are made when they are asked for: they
+// are more than half of all, and few are.
+func (o *object) at(i int) *Symbol {
+	if o.syms[i] == nil {
+		s := &Symbol{}
+		s.define(o, i, o.Symbol(i))
+		o.syms[i] = s
+	}
+
+	return o.syms[i]
 }
 
 // builtin is one of the symbols that the compiler has a list of. The list differs from
