@@ -38,6 +38,10 @@
 //	-fixed FILE         nothing is built: the bundle, or the program, that has the fix
 //	-process-wide       words of tables that are the whole process's may be overwritten
 //	-accept KIND:NAME   a refusal that you know better; may be given again
+//	-keep FILE          a bundle of the fixed program, for the fix after this one
+//	-below PAYLOAD=BUNDLE
+//	                    a payload that is applied already, and what -keep wrote for it; again
+//	                    for each, the first that was applied first
 //
 // of coverage:
 //

@@ -15,9 +15,9 @@ import (
 
 // fixFlags say what the fix is, and what is risked for it.
 type fixFlags struct {
-	baseDir, fixed           string
-	patches, modules, accept list
-	processWide              bool
+	baseDir, fixed, keep            string
+	patches, modules, accept, below list
+	processWide                     bool
 }
 
 func (x *fixFlags) add(f *flag.FlagSet) {
@@ -25,7 +25,9 @@ func (x *fixFlags) add(f *flag.FlagSet) {
 	f.StringVar(&x.fixed, "fixed", "", "")
 	f.Var(&x.patches, "patch", "")
 	f.Var(&x.modules, "module", "")
+	f.StringVar(&x.keep, "keep", "", "")
 	f.Var(&x.accept, "accept", "")
+	f.Var(&x.below, "below", "")
 	f.BoolVar(&x.processWide, "process-wide", false, "")
 }
 
@@ -104,7 +106,44 @@ func (t *tool) compare(ctx context.Context) (*elfdiff.Report, error) {
 		return nil, err
 	}
 
-	return elfdiff.Diff(ctx, base, fixed, elfdiff.Options{ProcessWide: t.fix.processWide, Accept: t.fix.accept})
+	if t.fix.keep != "" {
+		if err := write(t.fix.keep, fixed.WriteBundle); err != nil {
+			return nil, err
+		}
+	}
+
+	stack, err := t.stack()
+	if err != nil {
+		return nil, err
+	}
+
+	return elfdiff.Diff(ctx, base, fixed, elfdiff.Options{ProcessWide: t.fix.processWide, Accept: t.fix.accept, Stack: stack})
+}
+
+// stack reads what is applied already.
+func (t *tool) stack() ([]elfdiff.Layer, error) {
+	var out []elfdiff.Layer
+
+	for _, b := range t.fix.below {
+		file, bundle, ok := strings.Cut(b, "=")
+		if !ok {
+			return nil, usage("-below PAYLOAD=BUNDLE: of the fixed program that the payload was made from; see -keep")
+		}
+
+		content, err := t.read(file)
+		if err != nil {
+			return nil, err
+		}
+
+		build, err := elfdiff.ReadBundle(bundle)
+		if err != nil {
+			return nil, err
+		}
+
+		out = append(out, elfdiff.Layer{Payload: content, Build: build})
+	}
+
+	return out, nil
 }
 
 // report prints one, as JSON or for people. Its names come from the programs.
