@@ -34,6 +34,10 @@ type Object struct {
 	// Archive is the content of the archive from the build cache, without its first
 	// member, __.PKGDEF, which is what importers need and linkers don't.
 	Archive []byte
+
+	// Safe is true where the source is known not to import unsafe or C: a package that may
+	// can look at memory as a type of which nothing in the object tells.
+	Safe bool
 }
 
 // BuildInfo is what a program says of how it was built.

@@ -140,11 +140,12 @@ type listed struct {
 	Export     string // path of the archive
 	DepOnly    bool   // not what was asked for, but needed by it
 	ForTest    string
+	Imports    []string
 }
 
 // list asks for packages, with more flags than those of the build.
 func (g *goCommand) list(ctx context.Context, flags, packages []string) ([]listed, error) {
-	args := slices.Concat([]string{"list", "-json=ImportPath,Name,Dir,Export,DepOnly,ForTest"}, g.flags, flags, []string{"--"}, packages)
+	args := slices.Concat([]string{"list", "-json=ImportPath,Name,Dir,Export,DepOnly,ForTest,Imports"}, g.flags, flags, []string{"--"}, packages)
 
 	out, err := g.run(ctx, args...)
 	if err != nil {

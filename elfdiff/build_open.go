@@ -278,5 +278,7 @@ func readObject(p listed) (Object, error) {
 		return Object{}, fmt.Errorf("object of package %s: %w", p.ImportPath, err)
 	}
 
-	return Object{Package: p.ImportPath, Archive: archive}, nil
+	safe := !slices.Contains(p.Imports, "unsafe") && !slices.Contains(p.Imports, "C")
+
+	return Object{Package: p.ImportPath, Archive: archive, Safe: safe}, nil
 }

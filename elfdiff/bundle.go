@@ -59,6 +59,7 @@ type bundleIndex struct {
 type bundleObject struct {
 	Package string `json:"package"`
 	Blob    int    `json:"blob"`
+	Safe    bool   `json:"safe,omitempty"`
 }
 
 type bundleBlob struct {
@@ -107,7 +108,7 @@ func (b *Build) WriteBundle(w io.Writer) error {
 	index.Profile, index.Builtins = optional(b.profile), optional(b.builtins)
 
 	for _, o := range b.Objects {
-		index.Objects = append(index.Objects, bundleObject{Package: o.Package, Blob: add(o.Archive)})
+		index.Objects = append(index.Objects, bundleObject{Package: o.Package, Blob: add(o.Archive), Safe: o.Safe})
 	}
 
 	packed := make([][]byte, len(contents))

@@ -97,7 +97,7 @@ func openBundle(r io.ReaderAt, size int64) (*Build, error) {
 
 	b.Objects = make([]Object, len(index.Objects))
 	for i, o := range index.Objects {
-		b.Objects[i] = Object{Package: o.Package, Archive: contents[o.Blob]}
+		b.Objects[i] = Object{Package: o.Package, Archive: contents[o.Blob], Safe: o.Safe}
 	}
 
 	return b, b.checkBundle()

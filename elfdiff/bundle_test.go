@@ -82,7 +82,7 @@ func TestBundle_sameContentOnce(t *testing.T) {
 func small(t testing.TB) []byte {
 	return bundleOf(t, &Build{
 		ELF:      []byte("\x7fELF" + strings.Repeat("not a program ", 20)),
-		Objects:  []Object{{"a", []byte(archiveMagic)}, {"b", []byte(archiveMagic + strings.Repeat("b", 1<<10))}},
+		Objects:  []Object{{Package: "a", Archive: []byte(archiveMagic), Safe: true}, {Package: "b", Archive: []byte(archiveMagic + strings.Repeat("b", 1<<10))}},
 		packages: []string{"a"},
 		profile:  []byte("profile"),
 	})

@@ -68,6 +68,12 @@ func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
 
 	a.buildInfo = [2]*BuildInfo{&base.Info, &fixed.Info}
 	r.analysis = a
+	a.safe = map[string]bool{}
+
+	for _, o := range base.Objects {
+		a.safe[o.Package] = o.Safe
+	}
+
 	a.run()
 
 	r.Refusals = sortRefusals(r.Refusals)
@@ -193,6 +199,7 @@ type analysis struct {
 	temps        map[*program.Symbol]*program.Symbol
 	called       map[string]bool // methods, see references
 	calledBefore map[string]bool // those of the base
+	safe         map[string]bool // packages of the base that don't import unsafe
 	basePackages map[string]bool
 	ifaceMethods map[string]string
 	reflects     string

@@ -28,8 +28,12 @@ func (a *analysis) checkTypes() {
 	known := a.knownTypes()
 
 	for _, s := range changed {
-		if known[s.Name] {
-			a.checkType(s, a.inFixed(s))
+		switch f := a.inFixed(s); {
+		case known[s.Name]:
+			a.checkType(s, f)
+		case a.inProcess(s.Package()) && s.Shape().Layout != f.Shape().Layout && a.seenUnsafely(s.Package()) != "":
+			a.refuse(RefuseTypeLayout, typeName(s), "nothing tells of values of it, but package "+a.seenUnsafely(s.Package())+" may import unsafe: "+
+				firstDifference(s.Shape().Layout, f.Shape().Layout), nil)
 		}
 	}
 
@@ -38,6 +42,18 @@ func (a *analysis) checkTypes() {
 			a.refuse(RefuseLocalType, typeName(&program.Symbol{Name: n}), local[n], nil)
 		}
 	}
+}
+
+// seenUnsafely names a package of the process that may look at memory as a type of a package
+// without any trace of it: one that imports unsafe, and the package, or is it. Empty is none.
+func (a *analysis) seenUnsafely(pkg string) (by string) {
+	a.base.Imports(func(p string, imports []string) {
+		if by == "" && !a.safe[p] && (p == pkg || slices.Contains(imports, pkg)) && a.inProcess(p) {
+			by = p
+		}
+	})
+
+	return by
 }
 
 // changedTypes lists the types of the base that the fixed program describes in another way.

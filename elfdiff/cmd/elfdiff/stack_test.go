@@ -38,7 +38,9 @@ func main() {
 	}
 
 	dir := t.TempDir()
-	put := func(name, text string) { require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666)) }
+	put := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666))
+	}
 	at := func(name string) string { return filepath.Join(dir, name) }
 
 	put("go.mod", "module example.com/m\n\ngo 1.26.3\n\nrequire github.com/vgraft/vgraft v0.0.0\n\nreplace github.com/vgraft/vgraft => "+root+"\n")

@@ -61,6 +61,8 @@ type Object struct {
 	n     [5]int // symbols in each group
 	Pkgs  []string
 	Files []string // as the symbols of line tables name them
+
+	Imports []string // packages that the source imports
 }
 
 // Group is what kind of name a symbol has.
@@ -156,6 +158,17 @@ func (o *Object) check(bad func(int, string, ...any) error) error {
 				o.Files = append(o.Files, s)
 			}
 		}
+	}
+
+	const importSize = stringSize + 8 // with a fingerprint
+
+	for at := o.off[blkAutolib]; at+importSize <= o.off[blkAutolib+1]; at += importSize {
+		s, ok := o.str(at)
+		if !ok {
+			return bad(at, "a name outside the file")
+		}
+
+		o.Imports = append(o.Imports, s)
 	}
 
 	n := o.NumSymbols()

@@ -351,3 +351,12 @@ func (p *Program) InitOrder() []string {
 
 	return out
 }
+
+// Imports calls f for each package of the program, with the packages that it imports.
+func (p *Program) Imports(f func(pkg string, imports []string)) {
+	for _, o := range p.objects {
+		if !o.Assembly {
+			f(o.pkg, o.Object.Imports)
+		}
+	}
+}
