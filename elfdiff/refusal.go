@@ -101,7 +101,7 @@ func sortRefusals(rs []Refusal) []Refusal {
 	return slices.CompactFunc(rs, func(a, b Refusal) bool { return a.Kind == b.Kind && a.Symbol == b.Symbol && a.Detail == b.Detail })
 }
 
-// lifts says what would lift a refusal, and advices what the author can do.
+// kinds says of each kind what would lift it, and what the author can do.
 var kinds = map[RefusalKind]struct {
 	lift   Rung
 	advice string

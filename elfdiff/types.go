@@ -39,7 +39,7 @@ func (a *analysis) checkTypes() {
 
 	for _, n := range slices.Sorted(maps.Keys(local)) {
 		if known[n] {
-			a.refuse(RefuseLocalType, typeName(&program.Symbol{Name: n}), local[n], nil)
+			a.refuse(RefuseLocalType, strings.TrimPrefix(n, "type:"), local[n], nil)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func run(t *testing.T, c config, env []string, args ...string) string {
 
 	if c.arch == "arm64" && runtime.GOARCH != "arm64" {
 		if _, err := exec.LookPath(emulator); err != nil {
-			t.Skip(err)
+			lacking(t, err.Error())
 		}
 
 		args = append([]string{emulator}, args...)
@@ -39,7 +39,7 @@ func run(t *testing.T, c config, env []string, args ...string) string {
 	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.CombinedOutput()
 	if strings.Contains(string(out), "Could not open '/lib/ld-linux") {
-		t.Skip("no C library for arm64 in " + library)
+		lacking(t, "no C library for arm64 in "+library)
 	}
 
 	require.NoError(t, err, "%.4000s", out)

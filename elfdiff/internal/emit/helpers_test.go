@@ -2,6 +2,7 @@ package emit
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/vgraft/vgraft/elfdiff/internal/program"
 	"github.com/vgraft/vgraft/internal/payload"
+	"github.com/vgraft/vgraft/internal/testutil"
 )
 
 // config is how programs are built.
@@ -45,16 +47,24 @@ func (c config) command(dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// lacking skips a test that needs what the machine lacks, and fails it where all tests are
+// to run.
+func lacking(t testing.TB, what string) {
+	t.Helper()
+	require.Empty(t, os.Getenv(testutil.LayersEnv), what)
+	t.Skip(what)
+}
+
 func (c config) version(t testing.TB) string {
 	t.Helper()
 
 	if _, err := exec.LookPath("gcc"); c.cgo && err != nil {
-		t.Skip(err)
+		lacking(t, err.Error())
 	}
 
 	out, err := c.command(t.TempDir(), "env", "GOVERSION").CombinedOutput()
 	if err != nil {
-		t.Skipf("no toolchain %s: %s", c.toolchain, out)
+		lacking(t, fmt.Sprintf("no toolchain %s: %s", c.toolchain, out))
 	}
 
 	return strings.TrimSpace(string(out))
