@@ -293,8 +293,13 @@ func (m *Machine) end(s patch.Section, e Exit) {
 		return
 	}
 
-	// Not e.String, which others call too: it would be out of the slot's reach.
-	m.cfg.Logger.Info("machine ends", "machine", m.cfg.Name, "reason", e.Reason.String(), "err", e.Err)
+	// Not e.String, which is for others too, and so out of the slot's reach.
+	attrs := []any{"machine", m.cfg.Name, "reason", e.Reason.String()}
+	if e.Err != nil {
+		attrs = append(attrs, "err", e.Err)
+	}
+
+	m.cfg.Logger.Info("machine ends", attrs...)
 
 	for _, c := range m.vcpus {
 		postSlot.In(s)(c, order{what: toEnd})

@@ -104,7 +104,11 @@ func (b *Bus) Load(s patch.Section, addr uint64, data []byte) {
 	case w == nil && len(data) == 1:
 		data[0] = 0xff
 	case w != nil && uint64(len(data)) <= w.Size-(addr-w.Base) && natural(len(data)):
-		w.Handler.Load(s, addr-w.Base, data)
+		if d := w.Handler.Direct(); d != nil {
+			d.Read(s, addr-w.Base, data)
+		} else {
+			w.Handler.Load(s, addr-w.Base, data)
+		}
 	default:
 		// Nobody's, or partly somebody's: each byte is an access of its own.
 		for i := range data {
@@ -120,7 +124,11 @@ func (b *Bus) Store(s patch.Section, addr uint64, data []byte) {
 	switch {
 	case w == nil && len(data) == 1:
 	case w != nil && uint64(len(data)) <= w.Size-(addr-w.Base) && natural(len(data)):
-		w.Handler.Store(s, addr-w.Base, data)
+		if d := w.Handler.Direct(); d != nil {
+			d.Write(s, addr-w.Base, data)
+		} else {
+			w.Handler.Store(s, addr-w.Base, data)
+		}
 	default:
 		for i := range data {
 			b.Store(s, addr+uint64(i), data[i:i+1])

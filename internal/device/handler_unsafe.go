@@ -65,6 +65,9 @@ func anyDevice[T any](s *patch.Slot[access[T]]) *patch.Slot[func(unsafe.Pointer,
 // IsZero says that it is no handler.
 func (h *Handler) IsZero() bool { return h.direct == nil && h.dev == nil }
 
+// Direct is what Direct made the handler of, or nil. For the bus, which saves a call so.
+func (h *Handler) Direct() Accesses { return h.direct }
+
 // Load is an access that reads. It isn't called Read as that of Accesses is, nor Store
 // Write: no interface is to lead to them, for a patch needs a slot on every way to what it
 // changes.
