@@ -83,7 +83,7 @@ func (c *counts) take() map[string]int {
 	return of
 }
 
-// pulses is a guest that goes on until it finds a word in its memory.
+// pulses is a guest that writes to the device for ever.
 func pulses() *vmmtest.Code {
 	return code().Mov(vmmtest.RDX, portAt).Label("again").OutDX(1).Jmp("again")
 }
