@@ -327,7 +327,9 @@ func layerSeed(p *Program, build string) *payload.File {
 	)
 
 	for _, s := range p.Symbols {
-		elsewhere := func(r Reloc) bool { return r.Sym != nil && !r.Marks() && (!r.Sym.Defined() || !r.Sym.Linked || r.Size != 4) }
+		elsewhere := func(r Reloc) bool {
+			return r.Sym != nil && !r.Marks() && (!r.Sym.Defined() || !r.Sym.Linked || r.Size != 4)
+		}
 
 		if s.Linked && s.IsText() && s.ABI == goobj.ABIGo && !slices.ContainsFunc(s.Relocs(), elsewhere) {
 			text = append(text, make([]byte, -len(text)&15)...)
