@@ -51,6 +51,8 @@ func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
 		return r, err
 	}
 
+	program.NameFunctions(progs...)
+
 	st, err := overlay(progs[0], progs[2:], files)
 	if err != nil {
 		return nil, fmt.Errorf("elfdiff: %w", err)

@@ -132,7 +132,7 @@ func (a *analysis) inProcess(pkg string) bool {
 }
 
 // isShared is true of what any package may define that uses it.
-func isShared(s *program.Symbol) bool { return s.Hashed || s.Flags&1 != 0 }
+func isShared(s *program.Symbol) bool { return s.Shared || s.Flags&1 != 0 }
 
 // checkInitOrder refuses that packages would be initialised in another order: they were
 // already.
