@@ -10,6 +10,7 @@ import (
 
 	"github.com/vgraft/vgraft/elfdiff/internal/goobj"
 	"github.com/vgraft/vgraft/elfdiff/internal/program"
+	"github.com/vgraft/vgraft/internal/payload"
 )
 
 // Options of a comparison. The zero value is the safest.
@@ -22,6 +23,12 @@ type Options struct {
 	// Accept overrides refusals, each by its Refusal.ID. The payload records them.
 	Accept []string
 
+	// Expect are package variables, by their symbols as the linker names them, such as
+	// "main.limit", and the bytes that they must have in memory for the patch to be applied:
+	// as many as the variable has, and of one with pointers only zeroes. They are read with no
+	// lock. Applying the patch is patch.ErrExpectation otherwise, and changes nothing.
+	Expect map[string][]byte
+
 	// Stack are the payloads that are applied to the program when this one is, the bottom
 	// one first: what runs then is what the fixed build is compared with, and the payload
 	// depends on all of them.
@@ -29,7 +36,7 @@ type Options struct {
 }
 
 // Diff compares the build that runs with the one that has the fix. The error is that they
-// can't be compared, or ErrStack; what can't be patched is in the report.
+// can't be compared, ErrStack, or ErrExpect; what can't be patched is in the report.
 func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
 	r := &Report{Base: base.Info.BuildID, Fixed: fixed.Info.BuildID}
 
@@ -71,6 +78,10 @@ func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
 	a.buildInfo = [2]*BuildInfo{&base.Info, &fixed.Info}
 	r.analysis = a
 	a.safe = map[string]bool{}
+
+	if a.expect, err = a.expectations(); err != nil {
+		return nil, fmt.Errorf("elfdiff: %w", err)
+	}
 
 	for _, o := range base.Objects {
 		a.safe[o.Package] = o.Safe
@@ -183,6 +194,7 @@ type analysis struct {
 	stack     *program.Stack // of which the program is the base
 	accepted  []string       // by the authors of the payloads in it
 	opts      Options
+	expect    []payload.ExpectBytes
 	report    *Report
 	buildInfo [2]*BuildInfo
 

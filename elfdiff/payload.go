@@ -71,7 +71,7 @@ func (a *analysis) plan(o PayloadOptions) emit.Plan {
 			return m.Kept() || !t.Linked || a.calledByHost(t, m.Ifn)
 		},
 		Meta: payload.Meta{
-			Name: o.Name, Depends: a.report.Stack,
+			Name: o.Name, Depends: a.report.Stack, Expect: a.expect,
 			Target: payload.Target{
 				BuildID: base.BuildID, GoVersion: base.GoVersion, Arch: base.Arch, PIE: base.PIE, Anchor: anchor,
 			},
