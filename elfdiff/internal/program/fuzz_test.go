@@ -111,9 +111,8 @@ func small(t testing.TB, env []string, flags ...string) (file []byte, own Packag
 	at := map[uint64]uint64{} // of each address how many bytes
 
 	for _, s := range p.byPkg[mainPackage].syms {
-		if n := uint64(0); s != nil && s.Linked && s.Defined() && len(s.Data) > 0 {
-			n = max(at[s.Addr], uint64(len(s.Data)))
-			if p.ELF.Bytes(s.Addr, n) != nil {
+		if s != nil && s.Linked && s.Defined() && len(s.Data) > 0 {
+			if n := max(at[s.Addr], uint64(len(s.Data))); p.ELF.Bytes(s.Addr, n) != nil {
 				at[s.Addr] = n
 			}
 		}
