@@ -47,7 +47,7 @@
 // Programs are for linux/amd64 or linux/arm64, made by Go 1.26 or 1.27. A payload is for one
 // build of one program. What old code has stored, numbers whose meaning changed, say, or
 // what it computed from constants that changed, no comparison of code can see: that is for
-// hooks and expectations.
+// hooks and expectations, see Options.Expect.
 //
 // The package is pure: any system can make a payload for any other. It runs the go command
 // and reads and writes what it is told to; it prints nothing and holds no state.
