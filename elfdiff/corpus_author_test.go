@@ -77,7 +77,12 @@ func (e *entry) partDiff(t *testing.T, was, is string) []byte {
 		require.NotEmpty(t, text, "%v: %v", cmd, err)
 
 		all := strings.Split("\n"+string(text), "\n@@ ")[1:]
-		fmt.Fprintf(&out, "--- a/%s\n+++ b/%[1]s\n", p.file)
+		old := "a/" + p.file
+		if _, err := os.Stat(filepath.Join(from, p.file)); err != nil {
+			old = os.DevNull
+		}
+
+		fmt.Fprintf(&out, "--- %s\n+++ b/%s\n", old, p.file)
 
 		for i, h := range all {
 			if len(p.numbers) == 0 || slices.Contains(p.numbers, i+1) {
