@@ -2,10 +2,10 @@ package elfdiff
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/vgraft/vgraft/elfdiff/internal/emit"
 	"github.com/vgraft/vgraft/elfdiff/internal/goobj"
 	"github.com/vgraft/vgraft/elfdiff/internal/program"
 )
@@ -19,14 +19,28 @@ var purely = []string{
 	"unicode/utf8.RuneLen", "time.Unix", "net/textproto.CanonicalMIMEHeaderKey", "strconv.Itoa", "log.New", "io.NopCloser", "sync.OnceFunc",
 }
 
-// impurity says what a function of a program does beside giving values to variables of
-// the packages in own; empty is nothing. It follows calls into these packages.
-func impurity(p *program.Program, f *program.Symbol, own map[string]bool, seen map[*program.Symbol]bool) string {
-	if seen[f] {
+// purity is what an initialiser may do: give values to variables that are its own.
+type purity struct {
+	p    *program.Program
+	pkgs map[string]bool              // whose functions it may call: these are looked at too
+	own  func(v *program.Symbol) bool // a variable of these packages
+	seen map[*program.Symbol]bool
+}
+
+// ofPackages is the purity of the initialisers of whole packages.
+func ofPackages(p *program.Program, pkgs map[string]bool) *purity {
+	own := func(v *program.Symbol) bool { return v.IsTemp() || pkgs[v.Package()] }
+
+	return &purity{p, pkgs, own, map[*program.Symbol]bool{}}
+}
+
+// against says what a function does beside; empty is nothing. It follows calls.
+func (x *purity) against(f *program.Symbol) string {
+	if x.seen[f] {
 		return ""
 	}
 
-	seen[f] = true
+	x.seen[f] = true
 
 	if f.IsAssembly() {
 		return f.Name + " is assembly"
@@ -39,31 +53,49 @@ func impurity(p *program.Program, f *program.Symbol, own map[string]bool, seen m
 		case r.Type == goobj.CallInd:
 			return f.Name + " calls a function value or a method of an interface"
 		case t == nil, r.Marks(), isTLS(r.Type):
-		case t.IsText() && (isCall(r) || own[t.Package()] && !isShared(t)):
-			if why := impureCall(p, t, own, seen); why != "" {
+		case t.IsText() && (isCall(r) || x.pkgs[t.Package()] && !isShared(t)):
+			if why := x.call(t); why != "" {
 				return why
 			}
 		case t.IsText():
 			// The address of a function that isn't called here.
-		case t.IsVar() && !own[t.Package()] && !t.IsTemp() && t.Name != "runtime.writeBarrier" && !isLoad(p.ELF.Arch, f.Data, r):
+		case !t.IsVar(), t.Name == "runtime.writeBarrier", x.own(t):
+		case x.pkgs[t.Package()]:
+			return f.Name + " uses " + t.Name + ", which the process has already"
+		case !isLoad(x.p.ELF.Arch, f.Data, r):
 			return f.Name + " may change " + t.Name
+		case !isPlain(t):
+			return f.Name + " may change what " + t.Name + " leads to"
 		}
 	}
 
 	return ""
 }
 
-func impureCall(p *program.Program, t *program.Symbol, own map[string]bool, seen map[*program.Symbol]bool) string {
+func (x *purity) call(t *program.Symbol) string {
 	switch n := t.Name; {
 	case isRuntime(t.Package()) && !strings.HasPrefix(n, "runtime.newproc") && !strings.HasPrefix(n, "runtime.SetFinalizer"):
 		return ""
 	case slices.Contains(purely, n):
 		return ""
-	case own[t.Package()] || isShared(t) || t.Name == "":
-		return impurity(p, t, own, seen)
+	case x.pkgs[t.Package()] || isShared(t) || t.Name == "":
+		return x.against(t)
 	default:
 		return "it calls " + n
 	}
+}
+
+// isPlain is true of variables through whose values nothing can be changed: strings, and
+// what has no pointers.
+func isPlain(v *program.Symbol) bool {
+	const ptrBytes, kind, stringKind, end = 8, 23, 24, 48 // of a type's descriptor
+
+	t := v.GoType()
+	if t == nil || len(t.Data) < end {
+		return false
+	}
+
+	return binary.LittleEndian.Uint64(t.Data[ptrBytes:]) == 0 || t.Data[kind]&31 == stringKind
 }
 
 // isLoad says whether an instruction that refers to a variable only reads it.
@@ -126,7 +158,7 @@ func (a *analysis) gone(pkg string) bool {
 	}
 
 	for _, f := range initsOf(a.base, pkg) {
-		if impurity(a.base, f, map[string]bool{pkg: true}, map[*program.Symbol]bool{}) != "" {
+		if ofPackages(a.base, map[string]bool{pkg: true}).against(f) != "" {
 			return false
 		}
 	}
@@ -134,38 +166,72 @@ func (a *analysis) gone(pkg string) bool {
 	return true
 }
 
-// checkNewPackages looks at the packages of the fixed program that the process doesn't
-// have. Initialisers that give values to variables of these packages alone are run when the
-// payload is loaded; others would have been seen at the start of the program.
-func (a *analysis) checkNewPackages() {
-	own := map[string]bool{}
-
-	var fresh []string // in the order in which they are initialised
-
-	for _, n := range a.fixed.InitOrder() {
-		t := a.fixed.Named(program.Key{Name: n})
-		if t == nil || !t.Defined() || a.inProcess(t.Package()) {
-			continue
-		}
-
-		if pkg := t.Package(); len(initsOf(a.fixed, pkg)) > 0 {
-			fresh = append(fresh, pkg)
-		}
-	}
+// checkNewInitialisers looks at the initialisers of the fixed program that the process
+// didn't run. Those of packages that it doesn't have are run when the payload is loaded, if
+// they give values to variables of such packages alone; so are those of packages that it
+// has, if it is new variables alone that they touch. Others would have been seen at the start
+// of the program, or would see what has become of it.
+func (a *analysis) checkNewInitialisers() {
+	fresh := map[string]bool{}
 
 	for _, s := range a.fixed.Symbols {
 		if s.Linked && (s.IsText() || s.IsVar()) && !isShared(s) && !a.inProcess(s.Package()) {
-			own[s.Package()] = true
+			fresh[s.Package()] = true
 		}
 	}
 
-	for _, pkg := range fresh {
-		for _, f := range initsOf(a.fixed, pkg) {
-			if why := impurity(a.fixed, f, own, map[*program.Symbol]bool{}); why != "" {
-				a.refuse(RefusePackageInit, pkg, fmt.Sprintf("the program doesn't have the package, and to initialise it now isn't as good: %s", why), nil)
+	for _, n := range a.fixed.InitOrder() {
+		t := a.fixed.Named(program.Key{Name: n})
+		if t == nil || !t.Defined() || a.samePackage(t.Package()) {
+			continue
+		}
+
+		pkg := t.Package()
+		funcs := initsOf(a.fixed, pkg)
+
+		if a.inProcess(pkg) {
+			funcs = a.addedInits(pkg, funcs)
+		} else {
+			for _, f := range funcs {
+				if why := ofPackages(a.fixed, fresh).against(f); why != "" {
+					a.refuse(RefusePackageInit, pkg, "the program doesn't have the package, and to initialise it now isn't as good: "+why, nil)
+				}
 			}
 		}
 
-		a.inits = append(a.inits, pkg)
+		if len(funcs) > 0 {
+			a.inits = append(a.inits, emit.InitPlan{Package: pkg, Funcs: funcs})
+		}
 	}
+}
+
+// addedInits are the initialisers that a package of the process has gained.
+func (a *analysis) addedInits(pkg string, funcs []*program.Symbol) (added []*program.Symbol) {
+	for _, f := range funcs {
+		if s := a.inBase(f); s != nil && s.Defined() {
+			continue // checkInitialisers has its word
+		}
+
+		x := &purity{a.fixed, map[string]bool{pkg: true}, a.isNewVariable, map[*program.Symbol]bool{}}
+		if why := x.against(f); why != "" {
+			a.refuse(RefuseInitialiser, f.Name, "it is new, and its package was initialised already: "+why, nil)
+		}
+
+		added = append(added, f)
+	}
+
+	return added
+}
+
+// isNewVariable is true of variables of the fixed program that the base's source doesn't
+// have, and of its data without names that the process has nothing of.
+func (a *analysis) isNewVariable(v *program.Symbol) bool {
+	if v.IsTemp() {
+		_, there := a.temp(v)
+		return !there
+	}
+
+	b := a.inBase(v)
+
+	return b == nil || !b.Defined()
 }
