@@ -12,8 +12,9 @@ import (
 
 // purely are functions that an initialiser may call: they give a value, and change nothing
 // that anybody else could see. Those of the runtime that compiled code calls are as good.
+// What formats values isn't: it calls their methods.
 var purely = []string{
-	"errors.New", "fmt.Errorf", "fmt.Sprintf", "fmt.Sprint", "regexp.MustCompile", "regexp.Compile", "strings.NewReplacer", "strings.Repeat",
+	"errors.New", "regexp.MustCompile", "regexp.Compile", "strings.NewReplacer", "strings.Repeat",
 	"strings.Join", "strings.ToLower", "strings.ToUpper", "strings.Split", "bytes.Repeat", "math/big.NewInt", "math.Inf", "math.NaN", "math.Pow",
 	"reflect.TypeOf", "encoding/base64.NewEncoding", "encoding/base64.(*Encoding).WithPadding", "encoding/base64.Encoding.WithPadding", "encoding/base32.NewEncoding",
 	"unicode/utf8.RuneLen", "time.Unix", "net/textproto.CanonicalMIMEHeaderKey", "strconv.Itoa", "log.New", "io.NopCloser", "sync.OnceFunc",
@@ -24,6 +25,11 @@ type purity struct {
 	p    *program.Program
 	pkgs map[string]bool              // whose functions it may call: these are looked at too
 	own  func(v *program.Symbol) bool // a variable of these packages
+
+	// kept is true of variables of others that still have the value with which the program
+	// began; nil is that it doesn't matter.
+	kept func(v *program.Symbol) bool
+
 	seen map[*program.Symbol]bool
 }
 
@@ -31,7 +37,7 @@ type purity struct {
 func ofPackages(p *program.Program, pkgs map[string]bool) *purity {
 	own := func(v *program.Symbol) bool { return v.IsTemp() || pkgs[v.Package()] }
 
-	return &purity{p, pkgs, own, map[*program.Symbol]bool{}}
+	return &purity{p: p, pkgs: pkgs, own: own, seen: map[*program.Symbol]bool{}}
 }
 
 // against says what a function does beside; empty is nothing. It follows calls.
@@ -66,6 +72,8 @@ func (x *purity) against(f *program.Symbol) string {
 			return f.Name + " may change " + t.Name
 		case !isPlain(t):
 			return f.Name + " may change what " + t.Name + " leads to"
+		case x.kept != nil && !x.kept(t):
+			return f.Name + " uses " + t.Name + ", which may have changed"
 		}
 	}
 
@@ -74,7 +82,7 @@ func (x *purity) against(f *program.Symbol) string {
 
 func (x *purity) call(t *program.Symbol) string {
 	switch n := t.Name; {
-	case isRuntime(t.Package()) && !strings.HasPrefix(n, "runtime.newproc") && !strings.HasPrefix(n, "runtime.SetFinalizer"):
+	case isRuntime(t.Package()) && !strings.HasPrefix(n, "runtime.newproc") && !program.IsExported(strings.TrimPrefix(n, "runtime.")):
 		return ""
 	case slices.Contains(purely, n):
 		return ""
@@ -193,7 +201,10 @@ func (a *analysis) checkNewInitialisers() {
 			funcs = a.addedInits(pkg, funcs)
 		} else {
 			for _, f := range funcs {
-				if why := ofPackages(a.fixed, fresh).against(f); why != "" {
+				x := ofPackages(a.fixed, fresh)
+				x.kept = a.isKept
+
+				if why := x.against(f); why != "" {
 					a.refuse(RefusePackageInit, pkg, "the program doesn't have the package, and to initialise it now isn't as good: "+why, nil)
 				}
 			}
@@ -212,7 +223,7 @@ func (a *analysis) addedInits(pkg string, funcs []*program.Symbol) (added []*pro
 			continue // checkInitialisers has its word
 		}
 
-		x := &purity{a.fixed, map[string]bool{pkg: true}, a.isNewVariable, map[*program.Symbol]bool{}}
+		x := &purity{a.fixed, map[string]bool{pkg: true}, a.isNewVariable, a.isKept, map[*program.Symbol]bool{}}
 		if why := x.against(f); why != "" {
 			a.refuse(RefuseInitialiser, f.Name, "it is new, and its package was initialised already: "+why, nil)
 		}
@@ -234,4 +245,27 @@ func (a *analysis) isNewVariable(v *program.Symbol) bool {
 	b := a.inBase(v)
 
 	return b == nil || !b.Defined()
+}
+
+// isKept is true of variables of the process to which nothing of it refers but to read them:
+// they have the value that they have in the file.
+func (a *analysis) isKept(v *program.Symbol) bool {
+	b := a.inBase(v)
+	if b == nil || !b.Linked {
+		return false
+	}
+
+	for _, s := range a.base.Symbols {
+		if !s.Linked && !s.Dead {
+			continue
+		}
+
+		for _, r := range s.Relocs() {
+			if r.Sym == b && !r.Marks() && (!s.IsText() || !isLoad(a.base.ELF.Arch, s.Data, r)) {
+				return false
+			}
+		}
+	}
+
+	return true
 }
