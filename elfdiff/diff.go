@@ -20,7 +20,9 @@ type Options struct {
 	// process's, so that such a patch can only be applied everywhere at once.
 	ProcessWide bool
 
-	// Accept overrides refusals, each by its Refusal.ID. The payload records them.
+	// Accept overrides refusals, each by its Refusal.ID. The payload records them. To accept
+	// closures, method values, function values or goroutines is to accept those that the
+	// process has already; the functions that make them must be reachable, or be accepted too.
 	Accept []string
 
 	// Stack are the payloads that are applied to the program when this one is, the bottom

@@ -358,10 +358,10 @@ func (r *reach) remake(kind RefusalKind, s *program.Symbol, w way) {
 	}
 }
 
-// makersOf are the functions among those that have a function value, as long as they run.
+// makersOf are the functions among those that have a function value, as long as they may run.
 func makersOf(holders ...edge) (makers []*program.Symbol) {
 	for _, e := range holders {
-		if e.from.IsText() && !e.from.Dead {
+		if e.from.IsText() && !e.from.Dead && !isInit(e.from) {
 			makers = append(makers, e.from)
 		}
 	}
