@@ -31,6 +31,11 @@ type purity struct {
 	kept func(v *program.Symbol) bool
 
 	seen map[*program.Symbol]bool
+
+	// What an interface of others holds can be changed by what asserts its type, and so has
+	// the type's descriptor: one of these alone is harmless.
+	iface string
+	typed bool
 }
 
 // ofPackages is the purity of the initialisers of whole packages.
@@ -42,6 +47,15 @@ func ofPackages(p *program.Program, pkgs map[string]bool) *purity {
 
 // against says what a function does beside; empty is nothing. It follows calls.
 func (x *purity) against(f *program.Symbol) string {
+	why := x.walk(f)
+	if why == "" && x.typed && x.iface != "" {
+		return "what is in " + x.iface + " may be changed"
+	}
+
+	return why
+}
+
+func (x *purity) walk(f *program.Symbol) string {
 	if x.seen[f] {
 		return ""
 	}
@@ -66,10 +80,13 @@ func (x *purity) against(f *program.Symbol) string {
 		case t.IsText():
 			// The address of a function that isn't called here.
 		case !t.IsVar(), t.Name == "runtime.writeBarrier", x.own(t):
+			x.typed = x.typed || t.IsType() || t.IsItab()
 		case x.pkgs[t.Package()]:
 			return f.Name + " uses " + t.Name + ", which the process has already"
 		case !isLoad(x.p.ELF.Arch, f.Data, r):
 			return f.Name + " may change " + t.Name
+		case x.kept == nil && isInterface(t):
+			x.iface = t.Name
 		case !isPlain(t):
 			return f.Name + " may change what " + t.Name + " leads to"
 		case x.kept != nil && !x.kept(t):
@@ -87,7 +104,7 @@ func (x *purity) call(t *program.Symbol) string {
 	case slices.Contains(purely, n):
 		return ""
 	case x.pkgs[t.Package()] || isShared(t) || t.Name == "":
-		return x.against(t)
+		return x.walk(t)
 	default:
 		return "it calls " + n
 	}
@@ -96,14 +113,31 @@ func (x *purity) call(t *program.Symbol) string {
 // isPlain is true of variables through whose values nothing can be changed: strings, and
 // what has no pointers.
 func isPlain(v *program.Symbol) bool {
-	const ptrBytes, kind, stringKind, end = 8, 23, 24, 48 // of a type's descriptor
+	const ptrBytes, stringKind = 8, 24
 
 	t := v.GoType()
+	kind, ok := kindOf(t)
+
+	return ok && (binary.LittleEndian.Uint64(t.Data[ptrBytes:]) == 0 || kind == stringKind)
+}
+
+func isInterface(v *program.Symbol) bool {
+	const interfaceKind = 20
+
+	kind, ok := kindOf(v.GoType())
+
+	return ok && kind == interfaceKind
+}
+
+// kindOf is what reflection calls a type, by its descriptor.
+func kindOf(t *program.Symbol) (kind byte, ok bool) {
+	const at, end = 23, 48
+
 	if t == nil || len(t.Data) < end {
-		return false
+		return 0, false
 	}
 
-	return binary.LittleEndian.Uint64(t.Data[ptrBytes:]) == 0 || t.Data[kind]&31 == stringKind
+	return t.Data[at] & 31, true
 }
 
 // isLoad says whether an instruction that refers to a variable only reads it.
@@ -165,8 +199,10 @@ func (a *analysis) gone(pkg string) bool {
 		}
 	}
 
+	x := ofPackages(a.base, map[string]bool{pkg: true})
+
 	for _, f := range initsOf(a.base, pkg) {
-		if ofPackages(a.base, map[string]bool{pkg: true}).against(f) != "" {
+		if x.against(f) != "" {
 			return false
 		}
 	}
@@ -223,7 +259,7 @@ func (a *analysis) addedInits(pkg string, funcs []*program.Symbol) (added []*pro
 			continue // checkInitialisers has its word
 		}
 
-		x := &purity{a.fixed, map[string]bool{pkg: true}, a.isNewVariable, a.isKept, map[*program.Symbol]bool{}}
+		x := &purity{p: a.fixed, pkgs: map[string]bool{pkg: true}, own: a.isNewVariable, kept: a.isKept, seen: map[*program.Symbol]bool{}}
 		if why := x.against(f); why != "" {
 			a.refuse(RefuseInitialiser, f.Name, "it is new, and its package was initialised already: "+why, nil)
 		}
