@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/vgraft/vgraft/elfdiff/internal/emit"
 	"github.com/vgraft/vgraft/elfdiff/internal/goobj"
 	"github.com/vgraft/vgraft/elfdiff/internal/program"
 	"github.com/vgraft/vgraft/internal/payload"
@@ -20,7 +21,9 @@ type Options struct {
 	// process's, so that such a patch can only be applied everywhere at once.
 	ProcessWide bool
 
-	// Accept overrides refusals, each by its Refusal.ID. The payload records them.
+	// Accept overrides refusals, each by its Refusal.ID. The payload records them. To accept
+	// closures, method values, function values or goroutines is to accept those that the
+	// process has already; the functions that make them must be reachable, or be accepted too.
 	Accept []string
 
 	// Expect are package variables, by their symbols as the linker names them, such as
@@ -207,7 +210,7 @@ type analysis struct {
 	why        map[*program.Symbol]string // functions are included
 	newItabs   map[*program.Symbol]bool   // of the fixed program, that the process lacks
 	hooks      map[string]*program.Symbol // of the fixed program, by what they are
-	inits      []string                   // packages that the process lacks, in the order of their initialisation
+	inits      []emit.InitPlan            // initialisers that the process lacks, in their order
 
 	copies, old  map[*program.Symbol]bool
 	temps        map[*program.Symbol]*program.Symbol
@@ -356,9 +359,9 @@ func (a *analysis) take() {
 		a.touch(a.hooks[h], "hook "+h)
 	}
 
-	for _, pkg := range a.inits {
-		for _, f := range initsOf(a.fixed, pkg) {
-			a.touch(f, "initialises "+pkg)
+	for _, in := range a.inits {
+		for _, f := range in.Funcs {
+			a.touch(f, "initialises "+in.Package)
 		}
 	}
 
@@ -403,7 +406,16 @@ func (a *analysis) list() {
 
 	slices.Sort(r.Slots)
 
-	r.Inits = a.inits
+	for _, in := range a.inits {
+		if !a.inProcess(in.Package) {
+			r.Inits = append(r.Inits, in.Package)
+			continue
+		}
+
+		for _, f := range in.Funcs {
+			r.Inits = append(r.Inits, f.Name)
+		}
+	}
 
 	for _, f := range a.included {
 		switch {
