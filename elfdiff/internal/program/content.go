@@ -49,6 +49,35 @@ func (s *Symbol) Content() Content {
 	}
 
 	s.busy = true
+	s.content = s.hash((*Symbol).Content, nil)
+	s.hasContent, s.busy = true, false
+
+	return s.content
+}
+
+// ContentNaming is the content of a symbol as if those that named picks had names of their
+// own: references to them count by that, whatever they contain.
+func (s *Symbol) ContentNaming(named func(*Symbol) bool) Content {
+	memo := map[*Symbol]Content{}
+
+	var of func(*Symbol) Content
+
+	of = func(x *Symbol) Content {
+		if c, ok := memo[x]; ok {
+			return c
+		}
+
+		memo[x] = sha256.Sum256([]byte("cycle " + x.Name))
+		memo[x] = x.hash(of, named)
+
+		return memo[x]
+	}
+
+	return of(s)
+}
+
+// hash computes a content, with those of what has no name by another function.
+func (s *Symbol) hash(of func(*Symbol) Content, named func(*Symbol) bool) (c Content) {
 	h := sha256.New()
 
 	kind := "data "
@@ -70,19 +99,18 @@ func (s *Symbol) Content() Content {
 		}
 
 		num(h, uint64(r.Off), uint64(r.Size), uint64(r.Type), uint64(r.Add))
-		identity(h, r.Sym)
+		identity(h, r.Sym, of, named)
 	}
 
 	if s.IsText() {
-		s.hashFunc(h)
+		s.hashFunc(h, of)
 	} else if t := s.GoType(); t != nil {
 		str(h, t.Name)
 	}
 
-	h.Sum(s.content[:0])
-	s.hasContent, s.busy = true, false
+	h.Sum(c[:0])
 
-	return s.content
+	return c
 }
 
 // hashData hashes the bytes that no relocation fills in. Instructions are filled in in
@@ -103,7 +131,7 @@ func (s *Symbol) hashData(h hash.Hash) {
 	h.Write(s.Data[at:])
 }
 
-func (s *Symbol) hashFunc(h hash.Hash) {
+func (s *Symbol) hashFunc(h hash.Hash, of func(*Symbol) Content) {
 	f, _ := s.Func()
 	num(h, uint64(f.Args), uint64(f.Locals), uint64(f.ID), uint64(f.Flags))
 
@@ -113,7 +141,7 @@ func (s *Symbol) hashFunc(h hash.Hash) {
 			return
 		}
 
-		c := x.Content()
+		c := of(x)
 		h.Write(c[:])
 	}
 
@@ -133,12 +161,15 @@ func (s *Symbol) hashFunc(h hash.Hash) {
 }
 
 // identity is what a reference to a symbol is hashed as.
-func identity(h hash.Hash, s *Symbol) {
+func identity(h hash.Hash, s *Symbol, of func(*Symbol) Content, named func(*Symbol) bool) {
 	switch {
 	case s == nil:
 		str(h, "nothing")
+	case named != nil && named(s):
+		str(h, "named")
+		str(h, s.Name)
 	case s.Anonymous():
-		c := s.Content()
+		c := of(s)
 		str(h, "content")
 		h.Write(c[:])
 	default:
