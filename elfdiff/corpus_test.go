@@ -53,7 +53,8 @@ const (
 // fixed/x.go is for the fixed program alone: a hook that the author of the patch would write.
 //
 // What comes of an entry is recorded in outcomes.txt, and must stay so: a patch through
-// slots alone, one that needs data words too (Options.ProcessWide), one that its author
+// slots alone, one that needs data words too (Options.ProcessWide), one that redirects entries
+// (Options.Entries), one that its author
 // must help (accept: or a file in fixed/), or a refusal, with its kinds.
 func TestCorpus(t *testing.T) {
 	if testing.Short() {
@@ -248,6 +249,7 @@ func (e *entry) try(t *testing.T) string {
 	}{
 		{"slots", elfdiff.Options{}},
 		{"words", elfdiff.Options{ProcessWide: true}},
+		{"entries", elfdiff.Options{ProcessWide: true, Entries: true}},
 		{"hook", elfdiff.Options{ProcessWide: true, Accept: e.accept}},
 	} {
 		if attempt.outcome == "hook" {
@@ -418,7 +420,7 @@ func readOutcomes(t *testing.T) map[string]string {
 		}
 
 		verdict, _, _ := strings.Cut(outcome, ":")
-		require.Contains(t, []string{"slots", "words", "hook", "refused"}, verdict, "%s: %s", outcomesFile, line)
+		require.Contains(t, []string{"slots", "words", "entries", "hook", "refused"}, verdict, "%s: %s", outcomesFile, line)
 		outcomes[name] = outcome
 	}
 
@@ -465,8 +467,8 @@ func (r *corpusResults) String() string {
 		refusals = append(refusals, fmt.Sprint(k, " ", kinds[k]))
 	}
 
-	return fmt.Sprintf("%d real fixes: %d patched with slots alone, %d with words, %d with a hook, %d refused (%s)",
-		len(r.got), verdicts["slots"], verdicts["words"], verdicts["hook"], verdicts["refused"], strings.Join(refusals, ", "))
+	return fmt.Sprintf("%d real fixes: %d patched with slots alone, %d with words, %d with entries, %d with a hook, %d refused (%s)",
+		len(r.got), verdicts["slots"], verdicts["words"], verdicts["entries"], verdicts["hook"], verdicts["refused"], strings.Join(refusals, ", "))
 }
 
 // write records the outcomes of this run, and keeps those of entries that weren't in it.
@@ -478,7 +480,7 @@ func (r *corpusResults) write(t *testing.T, old map[string]string, entries []*en
 
 	var out strings.Builder
 
-	out.WriteString("# What comes of each entry: slots, words, hook, or refused:kind,kind\n")
+	out.WriteString("# What comes of each entry: slots, words, entries, hook, or refused:kind,kind\n")
 	out.WriteString("# Made by go test ./elfdiff -run TestCorpus -corpus.all -corpus.update\n")
 
 	for _, e := range entries {

@@ -33,7 +33,7 @@ import (
 //	want: right                either that, or a refusal of any kind
 //	want: nothing              no change at all
 //	want: refuse KIND SYMBOL   a refusal; KIND may be a|b, SYMBOL may be *. All lines must come true.
-//	options: process-wide
+//	options: process-wide      and entries: what the author allows
 //	before: name arg; name arg calls made before the patch is applied
 //	calls: name arg; name arg  calls whose answers are compared, each made of a fresh process too
 //	same: yes                  the answers of base and fixed are the same
@@ -103,6 +103,7 @@ type pair struct {
 	outcome     string // safe, right, nothing, refuse
 	refusals    []want
 	processWide bool
+	entries     bool
 
 	before, calls  []call
 	same, stateful bool
@@ -117,7 +118,7 @@ type pair struct {
 // kinds are those of elfdiff.RefusalKind.
 var kinds = strings.Fields(`toolchain flags go-version build-id runtime assembly nosplit cgo type-layout type-methods
 	local-type variable-type variable-value initialiser new-variable package-init caller goroutine closure method-value
-	function-value interface-table method-table dictionary signature slot pruned variable-pruned relocation linkname`)
+	function-value interface-table method-table dictionary signature slot pruned variable-pruned relocation linkname entry`)
 
 func readPairs(t *testing.T) []*pair {
 	t.Helper()
@@ -215,8 +216,17 @@ func (p *pair) header(key, value string) error {
 		p.flags[strings.TrimPrefix(key, "flags-")] = strings.Fields(value)
 	case key == "env-base" || key == "env-fixed":
 		p.env[strings.TrimPrefix(key, "env-")] = strings.Fields(value)
-	case key == "options" && value == "process-wide":
-		p.processWide = true
+	case key == "options":
+		for o := range strings.FieldsSeq(value) {
+			switch o {
+			case "process-wide":
+				p.processWide = true
+			case "entries":
+				p.entries = true
+			default:
+				return errors.New("unknown option")
+			}
+		}
 	case key == "needs" && value == "cgo":
 		p.cgo = true
 	case key == "slow" && value == "yes":
@@ -493,7 +503,7 @@ func checkPair(t *testing.T, p *pair, b *builds) {
 	}
 
 	report, err := elfdiff.Diff(t.Context(), b.open(t, base, p), b.open(t, fixed, p),
-		elfdiff.Options{ProcessWide: p.processWide})
+		elfdiff.Options{ProcessWide: p.processWide, Entries: p.entries})
 	require.NoError(t, err)
 
 	found := describe(report)

@@ -37,6 +37,7 @@
 //	                    another version of a module
 //	-fixed FILE         nothing is built: the bundle, or the program, that has the fix
 //	-process-wide       words of tables that are the whole process's may be overwritten
+//	-entries            entries of functions may be overwritten with jumps, with the world stopped
 //	-accept KIND:NAME   a refusal that you know better; may be given again
 //	-keep FILE          a bundle of the fixed program, for the fix after this one
 //	-below PAYLOAD=BUNDLE

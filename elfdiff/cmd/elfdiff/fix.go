@@ -17,7 +17,7 @@ import (
 type fixFlags struct {
 	baseDir, fixed, keep            string
 	patches, modules, accept, below list
-	processWide                     bool
+	processWide, entries            bool
 }
 
 func (x *fixFlags) add(f *flag.FlagSet) {
@@ -29,6 +29,7 @@ func (x *fixFlags) add(f *flag.FlagSet) {
 	f.Var(&x.accept, "accept", "")
 	f.Var(&x.below, "below", "")
 	f.BoolVar(&x.processWide, "process-wide", false, "")
+	f.BoolVar(&x.entries, "entries", false, "")
 }
 
 // open gives a build: from a bundle, or of a program whose source is in a directory.
@@ -117,7 +118,7 @@ func (t *tool) compare(ctx context.Context) (*elfdiff.Report, error) {
 		return nil, err
 	}
 
-	return elfdiff.Diff(ctx, base, fixed, elfdiff.Options{ProcessWide: t.fix.processWide, Accept: t.fix.accept, Stack: stack})
+	return elfdiff.Diff(ctx, base, fixed, elfdiff.Options{ProcessWide: t.fix.processWide, Entries: t.fix.entries, Accept: t.fix.accept, Stack: stack})
 }
 
 // stack reads what is applied already.
