@@ -127,7 +127,7 @@ func (im *Image) checkEntries(used []region) error {
 		}
 	}
 
-	return tryText(es)
+	return im.proc.tryText(es)
 }
 
 // funcAt names the function that begins at an address; empty is none.
@@ -210,7 +210,7 @@ func (im *Image) redirect(es []entry) error {
 	defer closeText(fd) // what was written stays
 
 	m := &im.file.Meta
-	r := stopAndWrite(m.Runtime.StopTheWorld+im.proc.bias, m.Runtime.StartTheWorld+im.proc.bias, fd, uint64(os.Getpagesize()), es)
+	r := stopAndWrite(m.Runtime.StopTheWorld+im.proc.bias, m.Runtime.StartTheWorld+im.proc.bias, fd, uint64(os.Getpagesize()), im.proc.renew, es)
 
 	switch {
 	case r.lost >= 0:

@@ -11,8 +11,9 @@ type written struct {
 
 func openText() (int, error) { return -1, ErrNotSupported }
 func closeText(int)          {}
-func tryText([]entry) error  { return ErrNotSupported }
 
-func stopAndWrite(uint64, uint64, int, uint64, []entry) written {
+func (*Process) tryText([]entry) error { return ErrNotSupported }
+
+func stopAndWrite(uint64, uint64, int, uint64, bool, []entry) written {
 	return written{-1, 0, -1, ErrNotSupported}
 }

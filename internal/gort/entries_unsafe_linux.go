@@ -3,8 +3,13 @@ package gort
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"reflect"
+	"runtime"
 	"syscall"
 	"unsafe"
+
+	"github.com/vgraft/vgraft/internal/payload"
 )
 
 // memory is the process's memory as a file. The kernel lets a process write through it to
@@ -29,12 +34,29 @@ func closeText(fd int) { _ = syscall.Close(fd) }
 
 // tryText writes to each entry what it has: nothing that runs can see that, and what a
 // system forbids it forbids now.
-func tryText(es []entry) error {
+func (p *Process) tryText(es []entry) error {
 	fd, err := openText()
 	if err != nil {
 		return err
 	}
 	defer closeText(fd)
+
+	for _, renew := range []bool{p.renew, true} {
+		ok, err := takesEffect(fd, renew)
+
+		switch {
+		case err != nil:
+			return textError(err)
+		case !ok && renew:
+			return fmt.Errorf("%w: what is written doesn't run", ErrText)
+		case ok:
+			p.renew = renew
+		}
+
+		if ok {
+			break
+		}
+	}
 
 	// The cores' pipelines are told what was written, where the kernel knows how; all that
 	// run Go's code have been stopped in the kernel anyhow.
@@ -59,6 +81,40 @@ func tryText(es []entry) error {
 
 	return unlike(es)
 }
+
+// takesEffect says whether what is written to code is what runs from then on. It writes to the
+// entry of a function that nobody but itself calls.
+func takesEffect(fd int, renew bool) (bool, error) {
+	from, to := uint64(reflect.ValueOf(probedOld).Pointer()), uint64(reflect.ValueOf(probedNew).Pointer())
+
+	e := entry{name: "a function of its own", at: from, size: payload.EntrySize(runtime.GOARCH)}
+	copy(e.old[:], bytesAt(from, uint64(e.size)))
+
+	if err := jump(runtime.GOARCH, e.new[:e.size], from, to); err != nil {
+		return false, err
+	}
+
+	page := uint64(os.Getpagesize())
+	ok := probedOld() == 1
+
+	if errno := put(uintptr(fd), &e.new, &e, page, renew); errno != 0 {
+		return false, errno
+	}
+
+	ok = probedOld() == 2 && ok
+
+	if errno := put(uintptr(fd), &e.old, &e, page, renew); errno != 0 {
+		return false, errno
+	}
+
+	return probedOld() == 1 && ok, nil
+}
+
+//go:noinline
+func probedOld() int { return 1 }
+
+//go:noinline
+func probedNew() int { return 2 }
 
 // worldStop is what runtime.stopTheWorld gives and runtime.startTheWorld takes.
 type worldStop struct {
@@ -86,17 +142,17 @@ const (
 // preempted: it makes system calls of which the runtime knows nothing.
 //
 //go:noinline
-func stopAndWrite(stop, start uint64, fd int, page uint64, es []entry) written {
+func stopAndWrite(stop, start uint64, fd int, page uint64, renew bool, es []entry) written {
 	pcs := [2]uintptr{uintptr(stop), uintptr(start)}
 	values := [2]*uintptr{&pcs[0], &pcs[1]}
 
-	return writeStopped(*(*func(uint8) worldStop)(unsafe.Pointer(&values[0])), *(*func(worldStop))(unsafe.Pointer(&values[1])), uintptr(fd), page, es)
+	return writeStopped(*(*func(uint8) worldStop)(unsafe.Pointer(&values[0])), *(*func(worldStop))(unsafe.Pointer(&values[1])), uintptr(fd), page, renew, es)
 }
 
 //go:nosplit
 //go:norace
 //go:noinline
-func writeStopped(stop func(uint8) worldStop, start func(worldStop), fd uintptr, page uint64, es []entry) written {
+func writeStopped(stop func(uint8) worldStop, start func(worldStop), fd uintptr, page uint64, renew bool, es []entry) written {
 	r := written{-1, -1, -1, 0}
 
 	w := stop(0) // for a reason that isn't known
@@ -110,14 +166,14 @@ func writeStopped(stop func(uint8) worldStop, start func(worldStop), fd uintptr,
 
 	if r.differs < 0 {
 		for i := range es {
-			if r.errno = put(fd, &es[i].new, &es[i], page); r.errno == 0 {
+			if r.errno = put(fd, &es[i].new, &es[i], page, renew); r.errno == 0 {
 				continue
 			}
 
 			r.failed = i
 
 			for j := i; j >= 0; j-- {
-				if e := put(fd, &es[j].old, &es[j], page); e != 0 && !has(&es[j]) {
+				if e := put(fd, &es[j].old, &es[j], page, renew); e != 0 && !has(&es[j]) {
 					r.lost = j
 				}
 			}
@@ -147,14 +203,25 @@ func has(e *entry) bool {
 	return true
 }
 
-// put writes the bytes of an entry.
+// put writes the bytes of an entry. renew is for emulators of a processor, which don't see what
+// their own system writes for them: they translate code anew whose page becomes writable. It
+// is no longer by the time anything runs.
 //
 //go:nosplit
 //go:norace
-func put(fd uintptr, b *[maxJump]byte, e *entry, page uint64) syscall.Errno {
+func put(fd uintptr, b *[maxJump]byte, e *entry, page uint64, renew bool) syscall.Errno {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_PWRITE64, fd, uintptr(unsafe.Pointer(b)), uintptr(e.size), uintptr(e.at), 0, 0)
 	if errno == 0 && n != uintptr(e.size) {
 		errno = syscall.EIO
+	}
+
+	if errno == 0 && renew {
+		_, _, errno = syscall.RawSyscall(syscall.SYS_MPROTECT, uintptr(e.at&^(page-1)), uintptr(page), syscall.PROT_READ|syscall.PROT_WRITE|syscall.PROT_EXEC)
+		_, _, back := syscall.RawSyscall(syscall.SYS_MPROTECT, uintptr(e.at&^(page-1)), uintptr(page), syscall.PROT_READ|syscall.PROT_EXEC)
+
+		if errno == 0 {
+			errno = back
+		}
 	}
 
 	return errno
