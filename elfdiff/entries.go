@@ -249,8 +249,8 @@ func (r *reach) otherContext(s, now *program.Symbol) string {
 		}
 	}
 
-	if !isNumbered(s.Name) {
-		return ""
+	if why := r.otherCallers(in); why != "" || !isNumbered(s.Name) {
+		return why
 	}
 
 	for _, e := range in {
@@ -276,6 +276,26 @@ func (r *reach) otherContext(s, now *program.Symbol) string {
 	for at, t := range was {
 		if u, both := is[at]; both && t != u {
 			return fmt.Sprintf("it captured %s, and captures %s", strings.TrimPrefix(t, "go:info."), strings.TrimPrefix(u, "go:info."))
+		}
+	}
+
+	return ""
+}
+
+// otherCallers says why a call that is still to come may not be one that the fixed version
+// takes; empty is that all are. What is called by its name is known to who calls it: whether it
+// keeps what it is given, say, which may then not be on the caller's stack, or writes to it.
+// A caller that changed may have changed for that, and frames of the old one may be running.
+// Those that are the same would be the same had they been made for the fixed version; and
+// who calls a function value makes no such assumptions.
+func (r *reach) otherCallers(in []edge) string {
+	for _, e := range in {
+		if !e.from.IsText() || !isCall(e.reloc) {
+			continue
+		}
+
+		if h := r.inFixed(e.from); h == nil || !h.Defined() || !r.sameMaker(e.from, h) {
+			return e.from.Name + " calls it, and changed too: what runs of that may not know what the new version does with its arguments"
 		}
 	}
 

@@ -34,6 +34,7 @@ import (
 //	want: nothing              no change at all
 //	want: refuse KIND SYMBOL   a refusal; KIND may be a|b, SYMBOL may be *. All lines must come true.
 //	options: process-wide      and entries: what the author allows
+//	redirects: SYMBOL SYMBOL   the functions whose entries are redirected, all of them
 //	before: name arg; name arg calls made before the patch is applied
 //	calls: name arg; name arg  calls whose answers are compared, each made of a fresh process too
 //	same: yes                  the answers of base and fixed are the same
@@ -104,6 +105,7 @@ type pair struct {
 	refusals    []want
 	processWide bool
 	entries     bool
+	redirects   []string
 
 	before, calls  []call
 	same, stateful bool
@@ -227,6 +229,8 @@ func (p *pair) header(key, value string) error {
 				return errors.New("unknown option")
 			}
 		}
+	case key == "redirects":
+		p.redirects = strings.Fields(value)
 	case key == "needs" && value == "cgo":
 		p.cgo = true
 	case key == "slow" && value == "yes":
@@ -507,6 +511,15 @@ func checkPair(t *testing.T, p *pair, b *builds) {
 	require.NoError(t, err)
 
 	found := describe(report)
+
+	if p.redirects != nil {
+		var entries []string
+		for _, e := range report.Entries {
+			entries = append(entries, strings.ReplaceAll(e, p.path(), module))
+		}
+
+		require.ElementsMatch(t, p.redirects, entries, found)
+	}
 
 	switch p.outcome {
 	case "nothing":

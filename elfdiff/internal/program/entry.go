@@ -24,10 +24,12 @@ func (s *Symbol) Redirectable(arch string, b []byte, n int) string {
 	var at int // where its second instruction begins
 
 	switch {
-	case arch == "arm64":
-		return "" // one instruction
-	case arch != "amd64" || n != 5:
+	case arch == "arm64" && n == 4 && begins(b, 0x90, 0x0b, 0x40, 0xf9): // MOVD 16(R28), R16
+		at = n
+	case arch == "amd64" && n != 5, arch != "amd64" && arch != "arm64":
 		return "nothing is known of " + arch
+	case arch == "arm64":
+		return noCheck
 	case begins(b, 0x49, 0x3b, 0x66, 0x10, 0x76), begins(b, 0x49, 0x3b, 0x66, 0x10, 0x0f, 0x86): // CMPQ SP, 16(R14); JLS
 		at = 4
 	case begins(b, 0x4c, 0x8d, 0x64, 0x24): // LEAQ disp8(SP), R12
@@ -37,7 +39,7 @@ func (s *Symbol) Redirectable(arch string, b []byte, n int) string {
 	case begins(b, 0x49, 0x89, 0xe4, 0x49, 0x81, 0xec): // MOVQ SP, R12; SUBQ imm32, R12
 		at = 3
 	default:
-		return "it doesn't begin with the check of the stack, so that a goroutine may stand in what would be overwritten"
+		return noCheck
 	}
 
 	if at < n && !s.unsafeAt(at) {
@@ -46,6 +48,8 @@ func (s *Symbol) Redirectable(arch string, b []byte, n int) string {
 
 	return ""
 }
+
+const noCheck = "it doesn't begin with the check of the stack, so that a goroutine may stand in what would be overwritten"
 
 func begins(b []byte, with ...byte) bool {
 	return len(b) >= len(with) && string(b[:len(with)]) == string(with)
