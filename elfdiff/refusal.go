@@ -41,7 +41,8 @@ const (
 )
 
 // The ways by which the running process still reaches the old version of a function. Of
-// the first four nothing but the function itself is repaired by process-wide words.
+// the first four nothing but the function itself is repaired by process-wide words; of the
+// first six, by redirecting entries.
 const (
 	RefuseFunctionValue  RefusalKind = "function-value"  // a value of it may be stored anywhere
 	RefuseInterfaceTable RefusalKind = "interface-table" // a method, through an interface
