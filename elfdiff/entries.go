@@ -249,7 +249,7 @@ func (r *reach) otherContext(s, now *program.Symbol) string {
 		}
 	}
 
-	if why := r.otherCallers(in); why != "" || !isNumbered(s.Name) {
+	if why := r.otherCallers(s); why != "" || !isNumbered(s.Name) {
 		return why
 	}
 
@@ -284,18 +284,28 @@ func (r *reach) otherContext(s, now *program.Symbol) string {
 
 // otherCallers says why a call that is still to come may not be one that the fixed version
 // takes; empty is that all are. What is called by its name is known to who calls it: whether it
-// keeps what it is given, say, which may then not be on the caller's stack, or writes to it.
-// A caller that changed may have changed for that, and frames of the old one may be running.
-// Those that are the same would be the same had they been made for the fixed version; and
-// who calls a function value makes no such assumptions.
-func (r *reach) otherCallers(in []edge) string {
-	for _, e := range in {
-		if !e.from.IsText() || !isCall(e.reloc) {
-			continue
-		}
+// keeps what it is given, say, which may then not be on a stack, or writes to it. That goes
+// through callers: what they pass on counts for who calls them, though they are the same as
+// before, and so for who makes closures that call it and don't leave the stack. One that
+// changed may have changed for that, and frames of the old one may be running. Those that are
+// the same would be the same had they been made for the fixed version; and who calls a function
+// value, or through an interface, assumes nothing.
+func (r *reach) otherCallers(s *program.Symbol) string {
+	seen := map[*program.Symbol]bool{s: true}
 
-		if h := r.inFixed(e.from); h == nil || !h.Defined() || !r.sameMaker(e.from, h) {
-			return e.from.Name + " calls it, and changed too: what runs of that may not know what the new version does with its arguments"
+	for queue := []*program.Symbol{s}; len(queue) > 0; queue = queue[1:] {
+		for _, e := range r.refs.in[queue[0]] {
+			from := e.from
+			if !from.IsText() || seen[from] {
+				continue
+			}
+
+			if h := r.inFixed(from); (h == nil || !h.Defined() || !r.sameMaker(from, h)) && !r.declares(from) {
+				return from.Name + " leads to it by calls, and changed too: what runs of that may not know what the new version does with its arguments"
+			}
+
+			seen[from] = true
+			queue = append(queue, from)
 		}
 	}
 
