@@ -375,3 +375,85 @@ func (a *analysis) entryPlan(s *program.Symbol) emit.EntryPlan {
 
 	return p
 }
+
+// holdMakers takes out of what is stale the functions that only differ by the closures that
+// they make. Where a closure is known by its content, as since Go 1.27, who makes it differs
+// with it; if the entry of each is redirected, the old closures are as good as the new ones.
+func (r *reach) holdMakers() (held []*program.Symbol) {
+	if !r.opts.Entries {
+		return nil
+	}
+
+	for s, st := range r.stale {
+		if now := r.inFixed(s); !st.removed && now != nil && now.Defined() && r.sameMaker(s, now) {
+			held = append(held, s)
+		}
+	}
+
+	for _, s := range held {
+		delete(r.stale, s)
+	}
+
+	slices.SortFunc(held, byAddr)
+
+	return held
+}
+
+// releaseMakers has those be stale after all that make closures which weren't redirected.
+func (r *reach) releaseMakers(held []*program.Symbol) {
+	for again := true; again; {
+		again = false
+
+		for i, s := range held {
+			if s == nil || r.closuresRedirected(s, map[*program.Symbol]bool{}) {
+				continue
+			}
+
+			held[i], again = nil, true
+
+			if r.stale[s] == nil {
+				r.stale[s] = &stale{}
+				r.queue = append(r.queue, s)
+			}
+		}
+
+		r.drain()
+	}
+}
+
+// closuresRedirected says whether all functions that are known by their content, and that what
+// makes closures refers to, are the same in the fixed program or redirected to what they are
+// there.
+func (r *reach) closuresRedirected(s *program.Symbol, seen map[*program.Symbol]bool) bool {
+	if seen[s] {
+		return true
+	}
+
+	seen[s] = true
+
+	for _, x := range s.Relocs() {
+		t := x.Sym
+		if t == nil || x.Marks() || !t.Anonymous() || t == s {
+			continue
+		}
+
+		if !t.IsText() {
+			if !r.closuresRedirected(t, seen) {
+				return false
+			}
+
+			continue
+		}
+
+		now := r.inFixed(t)
+		if now == nil || !now.Defined() {
+			return false
+		}
+
+		if _, done := r.entries[t]; !done && !r.same(t, now) && !(r.sameMaker(t, now) && r.closuresRedirected(t, seen)) {
+			return false
+		}
+	}
+
+	return true
+}

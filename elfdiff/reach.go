@@ -163,6 +163,8 @@ func edges(p *program.Program) map[*program.Symbol][]edge {
 }
 
 func (r *reach) run() {
+	held := r.holdMakers()
+
 	for s, st := range r.stale {
 		if st.because == nil {
 			r.queue = append(r.queue, s)
@@ -174,6 +176,7 @@ func (r *reach) run() {
 	r.queue = append(r.queue, r.stack.Dead...)
 	slices.SortFunc(r.queue, byAddr)
 	r.drain()
+	r.releaseMakers(held)
 }
 
 // drain closes the ways to all that is stale.
