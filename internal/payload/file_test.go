@@ -403,7 +403,7 @@ func TestPlace(t *testing.T) {
 		for _, text := range []int{1, 63, 4096 - textAt, 4097 - textAt, 65536 - textAt, 65537 - textAt, 70000} {
 			for _, rodata := range []int{0, 1, 4096, 65535, 65536} {
 				f := sample(arch)
-				f.Relocs, f.Symbols, f.Meta.Slots, f.Meta.Itabs, f.Meta.Hooks, f.Meta.Inits, f.Meta.Expect = nil, nil, nil, nil, nil, nil, nil
+				f.Relocs, f.Symbols, f.Meta.Slots, f.Meta.Itabs, f.Meta.Hooks, f.Meta.Inits, f.Meta.Expect, f.Meta.Entries = nil, nil, nil, nil, nil, nil, nil, nil
 				f.Text.Addr, f.Rodata.Addr, f.Data.Addr = Place(arch, text, rodata)
 				f.Text = Segment{f.Text.Addr, make([]byte, text), uint64(text)}
 				f.Rodata = Segment{f.Rodata.Addr, make([]byte, rodata), uint64(rodata)}
