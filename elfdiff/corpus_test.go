@@ -61,6 +61,7 @@ const (
 //
 //	slots    a patch of the release, through slots alone
 //	words    one that needs data words too (Options.ProcessWide, here and below)
+//	entries  one that redirects entries too (Options.Entries, here and below)
 //	part     one of part: alone, of which nobody has written a line
 //	custom   one of what its author has written or accepted
 //	hook     the same, with functions that run when the patch is applied
@@ -270,8 +271,9 @@ func (e *entry) try(t *testing.T) string {
 	}{
 		{"slots", true, elfdiff.Options{}},
 		{"words", true, elfdiff.Options{ProcessWide: true}},
-		{"part", len(e.part) > 0 && !e.byHand(), elfdiff.Options{ProcessWide: true}},
-		{"custom", e.byHand(), elfdiff.Options{ProcessWide: true, Accept: e.accept}},
+		{"entries", true, elfdiff.Options{ProcessWide: true, Entries: true}},
+		{"part", len(e.part) > 0 && !e.byHand(), elfdiff.Options{ProcessWide: true, Entries: true}},
+		{"custom", e.byHand(), elfdiff.Options{ProcessWide: true, Entries: true, Accept: e.accept}},
 	} {
 		if !attempt.sensible {
 			continue
@@ -448,7 +450,7 @@ func readOutcomes(t *testing.T) map[string]string {
 }
 
 // corpusOutcomes are what may come of an entry.
-var corpusOutcomes = []string{"slots", "words", "part", "custom", "hook", "refused"}
+var corpusOutcomes = []string{"slots", "words", "entries", "part", "custom", "hook", "refused"}
 
 // corpusResults are what came of the entries in this run.
 type corpusResults struct {
@@ -490,9 +492,9 @@ func (r *corpusResults) String() string {
 		refusals = append(refusals, fmt.Sprint(k, " ", kinds[k]))
 	}
 
-	return fmt.Sprintf("%d real fixes: as released, %d patched with slots alone, %d with words; %d with the release's changes that are the fix; "+
+	return fmt.Sprintf("%d real fixes: as released, %d patched with slots alone, %d with words, %d with entries; %d with the release's changes that are the fix; "+
 		"%d with changes by hand, %d with a hook; %d refused (%s)",
-		len(r.got), verdicts["slots"], verdicts["words"], verdicts["part"], verdicts["custom"], verdicts["hook"], verdicts["refused"], strings.Join(refusals, ", "))
+		len(r.got), verdicts["slots"], verdicts["words"], verdicts["entries"], verdicts["part"], verdicts["custom"], verdicts["hook"], verdicts["refused"], strings.Join(refusals, ", "))
 }
 
 // write records the outcomes of this run, and keeps those of entries that weren't in it.
@@ -504,7 +506,7 @@ func (r *corpusResults) write(t *testing.T, old map[string]string, entries []*en
 
 	var out strings.Builder
 
-	out.WriteString("# What comes of each entry: slots, words, part, custom, hook, or refused:kind,kind\n")
+	out.WriteString("# What comes of each entry: slots, words, entries, part, custom, hook, or refused:kind,kind\n")
 	out.WriteString("# Made by go test ./elfdiff -run TestCorpus -corpus.all -corpus.update\n")
 
 	for _, e := range entries {

@@ -21,6 +21,11 @@ type Options struct {
 	// process's, so that such a patch can only be applied everywhere at once.
 	ProcessWide bool
 
+	// Entries allows the entries of functions of the process to be overwritten, with a jump
+	// to the new version: where nothing else closes all ways to an old one, and no goroutine
+	// can stand in what is overwritten. Such a patch is the whole process's too.
+	Entries bool
+
 	// Accept overrides refusals, each by its Refusal.ID. The payload records them. To accept
 	// closures, method values, function values or goroutines is to accept those that the
 	// process has already; the functions that make them must be reachable, or be accepted too.
@@ -205,7 +210,8 @@ type analysis struct {
 	stale      map[*program.Symbol]*stale // functions of the base
 	bound      map[string]bool            // slots that the payload binds
 	words      map[place]word
-	included   []*program.Symbol // of the fixed program
+	entries    map[*program.Symbol]entry // by what is redirected
+	included   []*program.Symbol         // of the fixed program
 	isIncluded map[*program.Symbol]bool
 	why        map[*program.Symbol]string // functions are included
 	newItabs   map[*program.Symbol]bool   // of the fixed program, that the process lacks
@@ -225,7 +231,7 @@ type analysis struct {
 func newAnalysis(st *program.Stack, fixed *program.Program, r *Report, o Options) *analysis {
 	return &analysis{
 		match: newMatch(st, fixed), stack: st, opts: o, report: r,
-		stale: map[*program.Symbol]*stale{}, bound: map[string]bool{}, words: map[place]word{}, old: map[*program.Symbol]bool{},
+		stale: map[*program.Symbol]*stale{}, bound: map[string]bool{}, words: map[place]word{}, entries: map[*program.Symbol]entry{}, old: map[*program.Symbol]bool{},
 		isIncluded: map[*program.Symbol]bool{}, why: map[*program.Symbol]string{}, newItabs: map[*program.Symbol]bool{},
 		copies: map[*program.Symbol]bool{}, called: map[string]bool{}, calledBefore: map[string]bool{},
 	}
@@ -254,7 +260,7 @@ func (a *analysis) run() {
 	maps.Copy(a.called, a.calledBefore)
 	calledMethods(a.fixed, a.called)
 
-	(&reach{analysis: a, refs: newReferences(a.stack, a.buildInfo[0].optimised(), a.slots, a.called)}).run()
+	(&reach{analysis: a, refs: newReferences(a.stack, a.buildInfo[0].optimised(), a.slots, a.called), unfit: map[*program.Symbol]string{}, closed: map[*program.Symbol]bool{}}).run()
 
 	if len(a.report.Refusals) > 0 {
 		return // what would be in the payload doesn't matter
@@ -355,6 +361,10 @@ func (a *analysis) take() {
 		a.touch(a.words[at].new, "process-wide")
 	}
 
+	for _, s := range slices.SortedFunc(keysOf(a.entries), byAddr) {
+		a.touch(a.entries[s].new, "its entry is redirected")
+	}
+
 	for _, h := range slices.Sorted(keysOf(a.hooks)) {
 		a.touch(a.hooks[h], "hook "+h)
 	}
@@ -415,6 +425,10 @@ func (a *analysis) list() {
 		for _, f := range in.Funcs {
 			r.Inits = append(r.Inits, f.Name)
 		}
+	}
+
+	for _, s := range slices.SortedFunc(keysOf(a.entries), byAddr) {
+		r.Entries = append(r.Entries, s.Name)
 	}
 
 	for _, f := range a.included {

@@ -22,9 +22,12 @@
 // already aside. From each such function Diff goes back over all references to it. A way
 // through a slot is closed by binding the slot; a call is as open as its caller; a function
 // value, an entry of an interface or method table, a dictionary is a word of read-only data,
-// which can be overwritten for the whole process where Options.ProcessWide allows it. What
-// else there is, a closure or a method value that may be stored anywhere, a goroutine that
-// began with the function, an initialiser that ran, a caller that no slot leads to, is
+// which can be overwritten for the whole process where Options.ProcessWide allows it. Where
+// Options.Entries allows it, the first bytes of the function itself become a jump to its new
+// version: that closes every way by which it is called anew, a closure or a method value that
+// may be stored anywhere, say. It takes the same parameters and captured variables, callers
+// that are the same, and a begin in which no stopped goroutine can stand. What else there is,
+// a goroutine that began with the function, what main called, an initialiser that ran, is
 // refused, with the path. So is a type of which the process may have values if it lies
 // otherwise in memory now, and whatever else a running process can't take back.
 //

@@ -33,7 +33,8 @@ import (
 //	want: right                either that, or a refusal of any kind
 //	want: nothing              no change at all
 //	want: refuse KIND SYMBOL   a refusal; KIND may be a|b, SYMBOL may be *. All lines must come true.
-//	options: process-wide
+//	options: process-wide      and entries: what the author allows
+//	redirects: SYMBOL SYMBOL   the functions whose entries are redirected, all of them
 //	accept: ID ID              refusals that the author takes upon themselves: elfdiff.Options.Accept
 //	before: name arg; name arg calls made before the patch is applied
 //	calls: name arg; name arg  calls whose answers are compared, each made of a fresh process too
@@ -105,6 +106,8 @@ type pair struct {
 	refusals    []want
 	processWide bool
 	accept      []string
+	entries     bool
+	redirects   []string
 
 	before, calls  []call
 	same, stateful bool
@@ -119,7 +122,7 @@ type pair struct {
 // kinds are those of elfdiff.RefusalKind.
 var kinds = strings.Fields(`toolchain flags go-version build-id runtime assembly nosplit cgo type-layout type-methods
 	local-type variable-type variable-value initialiser new-variable package-init caller goroutine closure method-value
-	function-value interface-table method-table dictionary signature slot pruned variable-pruned relocation linkname`)
+	function-value interface-table method-table dictionary signature slot pruned variable-pruned relocation linkname entry`)
 
 func readPairs(t *testing.T) []*pair {
 	t.Helper()
@@ -217,8 +220,19 @@ func (p *pair) header(key, value string) error {
 		p.flags[strings.TrimPrefix(key, "flags-")] = strings.Fields(value)
 	case key == "env-base" || key == "env-fixed":
 		p.env[strings.TrimPrefix(key, "env-")] = strings.Fields(value)
-	case key == "options" && value == "process-wide":
-		p.processWide = true
+	case key == "options":
+		for o := range strings.FieldsSeq(value) {
+			switch o {
+			case "process-wide":
+				p.processWide = true
+			case "entries":
+				p.entries = true
+			default:
+				return errors.New("unknown option")
+			}
+		}
+	case key == "redirects":
+		p.redirects = strings.Fields(value)
 	case key == "accept":
 		p.accept = strings.Fields(value)
 	case key == "needs" && value == "cgo":
@@ -497,10 +511,19 @@ func checkPair(t *testing.T, p *pair, b *builds) {
 	}
 
 	report, err := elfdiff.Diff(t.Context(), b.open(t, base, p), b.open(t, fixed, p),
-		elfdiff.Options{ProcessWide: p.processWide, Accept: strings.Fields(p.own(strings.Join(p.accept, " ")))})
+		elfdiff.Options{ProcessWide: p.processWide, Entries: p.entries, Accept: strings.Fields(p.own(strings.Join(p.accept, " ")))})
 	require.NoError(t, err)
 
 	found := describe(report)
+
+	if p.redirects != nil {
+		var entries []string
+		for _, e := range report.Entries {
+			entries = append(entries, strings.ReplaceAll(e, p.path(), module))
+		}
+
+		require.ElementsMatch(t, p.redirects, entries, found)
+	}
 
 	switch p.outcome {
 	case "nothing":

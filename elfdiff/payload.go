@@ -101,6 +101,10 @@ func (a *analysis) plan(o PayloadOptions) emit.Plan {
 		}
 	}
 
+	for _, s := range slices.SortedFunc(keysOf(a.entries), byAddr) {
+		p.Entries = append(p.Entries, a.entryPlan(s))
+	}
+
 	for _, f := range a.report.Functions {
 		p.Meta.Changes = append(p.Meta.Changes, payload.Change{Symbol: f.Function, Reason: f.Reason})
 	}

@@ -34,6 +34,10 @@ type reach struct {
 	*analysis
 	refs  *references
 	queue []*program.Symbol
+
+	unfit  map[*program.Symbol]string // why entries weren't redirected that had to be
+	closed map[*program.Symbol]bool   // that need no redirection
+	trial  bool                       // of what is open without redirecting an entry
 }
 
 // references is who refers to what in a running program.
@@ -169,8 +173,12 @@ func (r *reach) run() {
 	// payload was made: a method, say, that the fix calls through an interface.
 	r.queue = append(r.queue, r.stack.Dead...)
 	slices.SortFunc(r.queue, byAddr)
+	r.drain()
+}
 
-	for len(r.queue) > 0 {
+// drain closes the ways to all that is stale.
+func (r *reach) drain() {
+	for len(r.queue) > 0 && !(r.trial && r.hopeless()) {
 		s := r.queue[0]
 		r.queue = r.queue[1:]
 		r.close(s)
@@ -187,8 +195,8 @@ func byAddr(a, b *program.Symbol) int {
 
 // spoil has a caller of a stale function be stale as well.
 func (r *reach) spoil(caller, because *program.Symbol) {
-	if r.stale[caller] != nil {
-		return
+	if _, done := r.entries[caller]; done || r.stale[caller] != nil {
+		return // an entry that is redirected leads to what calls the new version
 	}
 
 	r.stale[caller] = &stale{because: because}
@@ -209,7 +217,9 @@ type way struct {
 	// the ones that are made from now on must be of the new version all the same.
 	makers []*program.Symbol
 
-	slot string // that the way leads through: binding it closes the way
+	slot   string          // that the way leads through: binding it closes the way
+	entry  *program.Symbol // that a payload below redirected: whoever calls it comes this way
+	starts bool            // who makes the closure also starts goroutines
 }
 
 // ways lists the references to a function of the running program.
@@ -235,6 +245,12 @@ func (x *references) ways(s *program.Symbol) []way {
 
 	if t, ok := x.stack.Tables[s]; ok && x.called[anyType+methodName(s.Name)] {
 		out = append(out, way{kind: RefuseInterfaceTable, detail: "a method in " + t + ", which the runtime made for a payload below"})
+	}
+
+	for old, now := range x.stack.Entries {
+		if now == s {
+			out = append(out, way{kind: RefuseEntry, entry: old, detail: "a payload below has the entry of " + old.Name + " lead to it"})
+		}
 	}
 
 	// What nothing leads to any more is replaced, or something of a payload that the loader
@@ -292,10 +308,10 @@ func (x *references) closure(s *program.Symbol, e edge) way {
 	case strings.Contains(n, ".gowrap"):
 		return way{kind: RefuseGoroutine, detail: "goroutines that " + e.from.Name + " started may run it", makers: makersOf(e)}
 	case strings.HasSuffix(n, "-fm"):
-		return way{kind: RefuseMethodValue, detail: "method values that " + e.from.Name + " made may be stored", makers: makersOf(e)}
+		return way{kind: RefuseMethodValue, starts: starts(e.from), detail: "method values that " + e.from.Name + " made may be stored", makers: makersOf(e)}
 	}
 
-	return way{kind: RefuseClosure, detail: "closures that " + e.from.Name + " made may be stored", makers: makersOf(e)}
+	return way{kind: RefuseClosure, starts: starts(e.from), detail: "closures that " + e.from.Name + " made may be stored", makers: makersOf(e)}
 }
 
 // values looks at who uses the function value of a function: the one word that all
@@ -328,8 +344,14 @@ func (x *references) values(value *program.Symbol) (out []way) {
 
 // close closes the ways to a stale function, or refuses.
 func (r *reach) close(s *program.Symbol) {
+	if r.redirected(s) {
+		return
+	}
+
 	for _, w := range r.refs.ways(s) {
 		switch {
+		case w.entry != nil:
+			r.retarget(s, w)
 		case s.Dead && w.slot != "" && r.stack.Slots[w.slot] != nil: // it leads to what replaced it
 		case w.slot != "":
 			r.bound[w.slot] = true
@@ -337,6 +359,9 @@ func (r *reach) close(s *program.Symbol) {
 		case w.caller != nil:
 			r.spoil(w.caller, s)
 		case r.taken(w.kind, s):
+		case w.starts && r.opts.Entries:
+			r.open(RefuseGoroutine, s, "goroutines that "+w.detail[strings.Index(w.detail, "that ")+5:]+", and it starts goroutines")
+			r.remake(RefuseGoroutine, s, w)
 		case w.word == "" || !r.opts.ProcessWide:
 			r.open(w.kind, s, w.detail)
 			r.remake(w.kind, s, w)
@@ -409,14 +434,22 @@ func (r *reach) open(kind RefusalKind, s *program.Symbol, detail string) {
 }
 
 func (r *reach) openFor(kind RefusalKind, s *program.Symbol, detail string, lift Rung) {
+	if why := r.whyUnfit(s); why != "" {
+		detail += "; " + why
+		lift = RungNone
+	}
+
 	r.report.refuse(r.opts, Refusal{Kind: kind, Symbol: s.Name, Detail: detail, Path: r.path(s), Lift: lift, Advice: kinds[kind].advice})
 }
+
+// maxPath bounds the paths that are shown.
+const maxPath = 64
 
 // path is how a stale function leads to what has changed.
 func (r *reach) path(s *program.Symbol) []string {
 	var out []string
 
-	for s != nil && len(out) < 64 {
+	for s != nil && len(out) < maxPath {
 		out = append(out, s.Name)
 
 		st := r.stale[s]

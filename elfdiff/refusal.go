@@ -41,7 +41,8 @@ const (
 )
 
 // The ways by which the running process still reaches the old version of a function. Of
-// the first four nothing but the function itself is repaired by process-wide words.
+// the first four nothing but the function itself is repaired by process-wide words; of the
+// first six, by redirecting entries.
 const (
 	RefuseFunctionValue  RefusalKind = "function-value"  // a value of it may be stored anywhere
 	RefuseInterfaceTable RefusalKind = "interface-table" // a method, through an interface
@@ -51,6 +52,7 @@ const (
 	RefuseMethodValue    RefusalKind = "method-value"    // a method value that was made already
 	RefuseGoroutine      RefusalKind = "goroutine"       // a goroutine that began with it
 	RefuseCaller         RefusalKind = "caller"          // a caller that no slot leads to
+	RefuseEntry          RefusalKind = "entry"           // an entry that a payload below redirected
 )
 
 // Rung is a step of the ladder of reach: what would make a refused change possible.
@@ -61,7 +63,7 @@ const (
 	RungNone     Rung = ""               // nothing but starting the fixed program
 	RungSlot     Rung = "slot"           // a slot on the call path
 	RungWords    Rung = "words"          // process-wide words: Options.ProcessWide
-	RungEntry    Rung = "entry"          // redirecting the function's entry, which isn't built yet
+	RungEntries  Rung = "entries"        // redirecting the function's entry, process-wide: Options.Entries
 	RungMethods  Rung = "methods"        // new method tables, which isn't built yet
 	RungInstance Rung = "fresh-instance" // a second instance of the package, which isn't built yet
 	RungHook     Rung = "hook"           // code of the author that runs when the patch is loaded or applied
@@ -132,8 +134,9 @@ var kinds = map[RefusalKind]struct {
 	RefuseInterfaceTable: {RungWords, "declare a slot behind the method, or allow process-wide words"},
 	RefuseMethodTable:    {RungWords, "declare a slot behind the method, or allow process-wide words"},
 	RefuseDictionary:     {RungWords, "declare a slot behind the function, or allow process-wide words"},
-	RefuseClosure:        {RungEntry, "declare a slot that the closure calls through"},
-	RefuseMethodValue:    {RungEntry, "declare a slot behind the method"},
+	RefuseClosure:        {RungEntries, "declare a slot that the closure calls through, or allow entries to be redirected"},
+	RefuseMethodValue:    {RungEntries, "declare a slot behind the method, or allow entries to be redirected"},
 	RefuseGoroutine:      {RungNone, "declare a slot for what the goroutine calls in its loop"},
+	RefuseEntry:          {RungEntries, "allow entries to be redirected, as for the payload below, or replace that one"},
 	RefuseCaller:         {RungSlot, "declare a slot on the path"},
 }

@@ -25,6 +25,7 @@ type Report struct {
 	Variables []string `json:"variables,omitempty"` // new ones
 	Types     []string `json:"types,omitempty"`     // new ones
 	Words     []string `json:"words,omitempty"`     // process-wide words that are overwritten
+	Entries   []string `json:"entries,omitempty"`   // functions of the process whose entries lead to the payload
 	Fixups    []string `json:"fixups,omitempty"`    // entries that the program's linker left out, and that are filled in
 
 	Refusals []Refusal `json:"refusals,omitempty"`
@@ -77,7 +78,7 @@ func (r *Report) Err() error {
 		}
 
 		return fmt.Errorf("%w: %d reasons: %s", ErrRefused, len(r.Refusals), strings.Join(s, "; "))
-	case len(r.Slots)+len(r.Words)+len(r.Hooks) == 0:
+	case len(r.Slots)+len(r.Words)+len(r.Entries)+len(r.Hooks) == 0:
 		return ErrNothing
 	}
 
@@ -117,6 +118,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		p.list("new variables", r.Variables)
 		p.list("new types", r.Types)
 		p.list("process-wide words", r.Words)
+		p.list("entries of functions redirected, process-wide", r.Entries)
 		p.list("entries filled in", r.Fixups)
 	}
 

@@ -112,7 +112,7 @@ func TestStack_traps(t *testing.T) {
 func checkLayered(t *testing.T, p *pair, b *builds, between []call) {
 	t.Helper()
 
-	o := elfdiff.Options{ProcessWide: p.processWide}
+	o := elfdiff.Options{ProcessWide: p.processWide, Entries: p.entries}
 	base, first, second := b.open(t, "base", p), b.open(t, "fix1", p), b.open(t, "fix2", p)
 
 	r, err := elfdiff.Diff(t.Context(), base, first, o)

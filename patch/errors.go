@@ -40,8 +40,8 @@ var (
 	ErrSignature    = errors.New("wrong signature")
 )
 
-// Errors of Upload for payloads, wrapped in a *FileError. ErrContent and ErrRuntime may also
-// be in a *StateError, when the patch is applied.
+// Errors of Upload for payloads, wrapped in a *FileError. ErrContent, ErrText and ErrRuntime may
+// also be in a *StateError, when the patch is applied.
 var (
 	ErrNotPayload = payload.ErrNotPayload // the file is something else
 	ErrVersion    = payload.ErrVersion    // another version of the format
@@ -56,6 +56,7 @@ var (
 	ErrMissing   = gort.ErrMissing // linked against a patch that isn't loaded
 	ErrNoRoom    = gort.ErrNoRoom  // nothing is free near the program's text
 	ErrContent   = gort.ErrContent // a word of the program holds something unexpected
+	ErrText      = gort.ErrText    // the system doesn't let the program's code be written
 	ErrRuntime   = gort.ErrRuntime // the Go runtime doesn't take it
 )
 

@@ -51,7 +51,7 @@ type native struct {
 func (n *native) eager() bool { return n != nil && len(n.file.Meta.Inits) > 0 }
 
 // wide says whether the patch changes what isn't of any domain.
-func (n *native) wide() bool { return n != nil && len(n.file.Meta.Words) > 0 }
+func (n *native) wide() bool { return n != nil && len(n.file.Meta.Words)+len(n.file.Meta.Entries) > 0 }
 
 // commit does what can't be undone, once, before the first code of the patch runs.
 func (p *Patch) commit(ctx context.Context, op Op) error {

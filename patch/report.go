@@ -25,7 +25,7 @@ type Report struct {
 	Mode    Mode
 	DryRun  bool // nothing was changed
 	Mapped  int  // bytes mapped for the patch
-	Words   int  // of the process, outside any domain, that were written or put back
+	Words   int  // of the process, outside any domain, that were written or put back, and entries of functions
 
 	// Removed lists the patches that went, the topmost first.
 	Removed []string

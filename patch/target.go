@@ -59,5 +59,6 @@ func On(domains ...*Domain) Target {
 // Everywhere targets every domain that is attached to the engine, and those attached
 // later too: they begin with what was applied everywhere. A domain where the patch is
 // applied, or not applied, already is left as it is; so is one that is closed. Patches that
-// change words of the process are applied and reverted in no other way: ErrProcessWide.
+// change words of the process, or entries of its functions, are applied and reverted in no
+// other way: ErrProcessWide.
 func Everywhere() Target { return Target{everywhere: true} }

@@ -86,7 +86,8 @@ func (e *FileError) Unwrap() error { return e.Err }
 // payload is checked against the program that runs, and mapped near its code, no page ever
 // writable and executable at once. Initialisers and a Load hook of it run now; otherwise
 // nothing of it is known to the Go runtime before it is applied. One that changes words of
-// the process, beside binding slots, is for Everywhere: ErrProcessWide otherwise.
+// the process or entries of its functions, beside binding slots, is for Everywhere:
+// ErrProcessWide otherwise.
 //
 // The error is a *FileError with ErrNotSupported, ErrTooLarge, ErrUnsigned, ErrUntrusted,
 // ErrSignature, ErrRevoked, or what the Loader says, for payloads one of those from

@@ -16,6 +16,9 @@ var (
 	// ErrContent is a word that holds something unexpected.
 	ErrContent = errors.New("a word isn't as expected")
 
+	// ErrText is that the system doesn't let the program's code be written, which entries need.
+	ErrText = errors.New("the program's code can't be written")
+
 	// ErrMissing is a payload that this one is linked against and that isn't loaded.
 	ErrMissing = errors.New("linked against a payload that isn't loaded")
 

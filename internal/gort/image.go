@@ -3,6 +3,7 @@ package gort
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 
 	"github.com/vgraft/vgraft/internal/payload"
@@ -61,6 +62,10 @@ func (p *Process) Load(f *payload.File, below ...*Image) (*Image, error) {
 		return nil, err
 	}
 
+	if f.Meta.Target.Arch != runtime.GOARCH && len(f.Meta.Entries) > 0 {
+		return nil, fmt.Errorf("%w: entries for %s", ErrNotSupported, f.Meta.Target.Arch)
+	}
+
 	base, err := p.reserve(used, im.size, im.floor())
 	if err != nil {
 		return nil, err
@@ -68,7 +73,11 @@ func (p *Process) Load(f *payload.File, below ...*Image) (*Image, error) {
 
 	im.base = base
 
-	if err = im.place(); err != nil {
+	if err = im.checkEntries(used); err == nil { // which the addresses are needed for
+		err = im.place()
+	}
+
+	if err != nil {
 		_ = unmap(im.base, im.size) // it was mapped just so
 
 		return nil, err

@@ -2,4 +2,8 @@
 
 package gort
 
-const memfdCreate = 279 // SYS_MEMFD_CREATE of arm64 and all later architectures
+// Numbers of system calls of arm64 and all later architectures.
+const (
+	memfdCreate = 279 // SYS_MEMFD_CREATE
+	membarrier  = 283 // SYS_MEMBARRIER
+)

@@ -25,6 +25,7 @@ type Process struct {
 	images  []*Image   // loaded, the oldest first
 	linked  []*Image   // those that the runtime knows, whether still loaded or not
 	mapped  int        // bytes of all
+	renew   bool       // code that is written must be made known: see put
 	retired int        // bytes of those that are unloaded, and stay
 }
 

@@ -125,26 +125,39 @@ func write(ws []word) (back []word, err error) {
 
 // Written are the words of a payload that are in effect.
 type Written struct {
-	proc  *Process
-	table uint64 // where the runtime's variable of its interface tables is; 0 is not needed
-	words []word
-	back  []word            // what undoes words
-	moved map[uint64]uint64 // functions in interface tables, old to new
+	proc    *Process
+	image   *Image
+	table   uint64 // where the runtime's variable of its interface tables is; 0 is not needed
+	words   []word
+	back    []word            // what undoes words
+	entries []entry           // functions whose entries lead to the payload
+	moved   map[uint64]uint64 // functions in interface tables, old to new
 }
 
-// Count is how many words were written, those of the tables that the runtime made included.
-func (w *Written) Count() int { return len(w.back) }
+// Count is how many words and entries were written, words of the tables that the runtime made
+// included.
+func (w *Written) Count() int { return len(w.back) + len(w.entries) }
 
-// CheckWords says whether the payload's words could be written now: an ErrContent if not.
+// CheckWords says whether the payload's words and entries could be written now: an ErrContent
+// if not.
 func (im *Image) CheckWords() error {
 	im.proc.mu.Lock()
 	defer im.proc.mu.Unlock()
 
-	return present(im.words(im.file.Meta.Words))
+	if err := present(im.words(im.file.Meta.Words)); err != nil {
+		return err
+	}
+
+	es, err := im.entries()
+	if err != nil {
+		return err
+	}
+
+	return unlike(es)
 }
 
-// WriteWords overwrites the payload's words, or none, where the error is ErrContent or what
-// the system says. In interface tables that the runtime built it does the same: it reads them
+// WriteWords overwrites the payload's words and entries, or none, where the error is
+// ErrContent, ErrText or what the system says. In interface tables that the runtime built it does the same: it reads them
 // from method tables, and then no more. The image must be committed.
 func (im *Image) WriteWords() (*Written, error) {
 	p, m := im.proc, &im.file.Meta
@@ -152,7 +165,7 @@ func (im *Image) WriteWords() (*Written, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
-	w := &Written{proc: p, words: im.words(m.Words), moved: map[uint64]uint64{}}
+	w := &Written{proc: p, image: im, words: im.words(m.Words), moved: map[uint64]uint64{}}
 
 	pruned := []uint64{m.Runtime.UnreachableMethod, m.Runtime.UnreachableMethod + p.bias}
 
@@ -190,15 +203,32 @@ func (im *Image) WriteWords() (*Written, error) {
 
 	w.back = append(w.back, copies...)
 
+	if err := w.writeEntries(); err != nil {
+		return nil, err
+	}
+
 	return w, nil
 }
 
-// Undo puts back what the words held. In tables that the runtime has built since it puts the
+// Undo puts back what the words and entries held. In tables that the runtime has built since it puts the
 // functions that were replaced. On error nothing was changed, and Undo may be called again.
 func (w *Written) Undo() error {
 	w.proc.mu.Lock()
 	defer w.proc.mu.Unlock()
 
+	if err := w.undoEntries(); err != nil {
+		return err
+	}
+
+	if err := w.undoWords(); err != nil {
+		return errors.Join(err, w.image.redirect(w.entries))
+	}
+
+	return nil
+}
+
+// undoWords does so for words.
+func (w *Written) undoWords() error {
 	again, err := write(w.back)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ const maxAddr = 1 << 48
 
 // check says what is wrong with the file, beside its spelling.
 func (f *File) check() error {
-	for _, check := range []func() error{f.checkSegments, f.checkSymbols, f.checkRelocs, f.checkMeta, f.checkCode, f.checkWords} {
+	for _, check := range []func() error{f.checkSegments, f.checkSymbols, f.checkRelocs, f.checkMeta, f.checkCode, f.checkWords, f.checkEntries} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -192,7 +192,7 @@ func (f *File) checkMeta() error {
 		return wrong("interface tables without the runtime's function for them")
 	}
 
-	for _, a := range []uint64{t.Anchor.Addr, t.Text, rt.FirstModule, rt.LastModule, rt.ModulesSlice, rt.GetItab, rt.UnreachableMethod, rt.ItabTable} {
+	for _, a := range []uint64{t.Anchor.Addr, t.Text, rt.FirstModule, rt.LastModule, rt.ModulesSlice, rt.GetItab, rt.UnreachableMethod, rt.ItabTable, rt.StopTheWorld, rt.StartTheWorld} {
 		if a >= maxAddr {
 			return wrong("address %#x of the program", a)
 		}

@@ -122,10 +122,11 @@ type Meta struct {
 	Itabs      []Itab            `json:"itabs,omitempty"`
 	Module     Module            `json:"module"`
 	Runtime    Runtime           `json:"runtime"`
-	Fixups     []Word            `json:"fixups,omitempty"` // of what the program's linker left out: written once, never undone
-	Words      []Word            `json:"words,omitempty"`  // process-wide: written at apply, undone at revert
-	Inits      []Init            `json:"inits,omitempty"`  // run once, in this order, before anything else of the payload
-	Hooks      map[string]uint64 `json:"hooks,omitempty"`  // by Hook* name: image offset of a func value
+	Fixups     []Word            `json:"fixups,omitempty"`  // of what the program's linker left out: written once, never undone
+	Words      []Word            `json:"words,omitempty"`   // process-wide: written at apply, undone at revert
+	Entries    []Entry           `json:"entries,omitempty"` // process-wide: written at apply, undone at revert
+	Inits      []Init            `json:"inits,omitempty"`   // run once, in this order, before anything else of the payload
+	Hooks      map[string]uint64 `json:"hooks,omitempty"`   // by Hook* name: image offset of a func value
 	Expect     []ExpectBytes     `json:"expect,omitempty"`
 	Changes    []Change          `json:"changes,omitempty"`
 	Accepted   []string          `json:"accepted,omitempty"` // refusals that the author overrode
@@ -194,6 +195,10 @@ type Runtime struct {
 	GetItab           uint64 `json:"getitab"`            // func runtime.getitab
 	UnreachableMethod uint64 `json:"unreachable_method"` // func runtime.unreachableMethod
 	ItabTable         uint64 `json:"itab_table"`         // var runtime.itabTable
+
+	// For entries: functions with which the world is stopped.
+	StopTheWorld  uint64 `json:"stop_the_world,omitempty"`  // func runtime.stopTheWorld
+	StartTheWorld uint64 `json:"start_the_world,omitempty"` // func runtime.startTheWorld
 }
 
 // The kinds of words. Of those in interface tables and method tables the runtime has made
@@ -218,6 +223,22 @@ type Word struct {
 	// Same is true of a fixup whose function, and all that it leads to in the image, is as the
 	// program's own source has it: any payload's copy is as good.
 	Same bool `json:"same,omitempty"`
+}
+
+// Entry is a function of the program whose first bytes become a jump: whoever calls it by its
+// address runs the payload's version. On amd64 these are EntrySize bytes, a jump with a
+// displacement of 32 bits; on arm64 one branch. No goroutine of a stopped world can stand
+// inside them: who makes a payload has seen to that.
+type Entry struct {
+	Name string `json:"name"` // of the function, for people
+	At   Ref    `json:"at"`   // to the program
+	Old  []byte `json:"old"`  // the bytes that are overwritten, as the program's file has them
+
+	// From is where the entry leads before: to a payload below that redirected it already.
+	// Nothing is that it has the Old bytes.
+	From Ref `json:"from,omitzero"`
+
+	New Ref `json:"new"` // to the code of the image
 }
 
 // Value is what a word holds: the address of Ref, or, where that refers to nothing, Const.

@@ -69,11 +69,16 @@ func sample(arch string) *File {
 		Slots:      []Slot{{Name: "f", Impl: "main.F", Func: "main.F", Value: f.Rodata.Addr}},
 		Itabs:      []Itab{{Name: itab.Name, Inter: Ref{Kind: RefHost, Value: 0x500000, Name: "type:main.I"}, Type: Ref{Kind: RefImage, Value: f.Rodata.Addr + 16}, New: []ItabEntry{{Index: 1, Func: f.Text.Addr + 32}}}},
 		Module:     Module{Addr: f.Data.Addr + 64, Size: 192, Next: 184},
-		Runtime:    Runtime{FirstModule: 0x600000, LastModule: 0x600100, ModulesSlice: 0x600108, GetItab: 0x403000, UnreachableMethod: 0x404000, ItabTable: 0x600110},
+		Runtime:    Runtime{FirstModule: 0x600000, LastModule: 0x600100, ModulesSlice: 0x600108, GetItab: 0x403000, UnreachableMethod: 0x404000, ItabTable: 0x600110, StopTheWorld: 0x405000, StartTheWorld: 0x406000},
 		Fixups: []Word{{Kind: WordItab, Name: "go:itab.*main.U,main.I", At: Ref{Kind: RefHost, Value: 0x500100, Name: "go:itab.*main.U,main.I"}, Size: 8,
 			Old: []Value{{Const: 0x404000}}, New: Value{Ref: Ref{Kind: RefImage, Value: f.Text.Addr}}}},
 		Words: []Word{{Kind: WordMethod, Name: "type:*main.U", At: Ref{Kind: RefHost, Value: 0x500204, Name: "type:*main.U"}, Size: 4,
 			Old: []Value{{Ref: host}, {Const: 1<<32 - 1}}, New: Value{Ref: Ref{Kind: RefImage, Value: f.Text.Addr}}}},
+		Entries: []Entry{
+			{Name: "main.old", At: host, Old: make([]byte, EntrySize(arch)), New: Ref{Kind: RefImage, Value: f.Text.Addr, Name: "main.F"}},
+			{Name: "main.closure.func1", At: Ref{Kind: RefHost, Value: 0x401100, Name: "main.closure.func1"}, Old: make([]byte, EntrySize(arch)),
+				From: Ref{Kind: RefPatch, Value: 0x140, Name: "main.closure.func1"}, New: Ref{Kind: RefImage, Value: f.Text.Addr + 32, Name: "main.G"}},
+		},
 		Inits:    []Init{{Package: "example.com/new", Funcs: []uint64{f.Text.Addr + 32}}},
 		Hooks:    map[string]uint64{HookLoad: f.Rodata.Addr + 8},
 		Expect:   []ExpectBytes{{Name: "main.limit", Addr: Ref{Kind: RefHost, Value: 0x600200, Name: "main.limit"}, Bytes: []byte{1, 2}}},
@@ -398,7 +403,7 @@ func TestPlace(t *testing.T) {
 		for _, text := range []int{1, 63, 4096 - textAt, 4097 - textAt, 65536 - textAt, 65537 - textAt, 70000} {
 			for _, rodata := range []int{0, 1, 4096, 65535, 65536} {
 				f := sample(arch)
-				f.Relocs, f.Symbols, f.Meta.Slots, f.Meta.Itabs, f.Meta.Hooks, f.Meta.Inits, f.Meta.Expect = nil, nil, nil, nil, nil, nil, nil
+				f.Relocs, f.Symbols, f.Meta.Slots, f.Meta.Itabs, f.Meta.Hooks, f.Meta.Inits, f.Meta.Expect, f.Meta.Entries = nil, nil, nil, nil, nil, nil, nil, nil
 				f.Text.Addr, f.Rodata.Addr, f.Data.Addr = Place(arch, text, rodata)
 				f.Text = Segment{f.Text.Addr, make([]byte, text), uint64(text)}
 				f.Rodata = Segment{f.Rodata.Addr, make([]byte, rodata), uint64(rodata)}

@@ -49,6 +49,7 @@ var codes = map[string]error{
 	"missing":       patch.ErrMissing,
 	"no-room":       patch.ErrNoRoom,
 	"content":       patch.ErrContent,
+	"text":          patch.ErrText,
 	"runtime":       patch.ErrRuntime,
 	"request":       ErrRequest,
 	"read-only":     ErrReadOnly,

@@ -37,6 +37,7 @@
 //	                    another version of a module
 //	-fixed FILE         nothing is built: the bundle, or the program, that has the fix
 //	-process-wide       words of tables that are the whole process's may be overwritten
+//	-entries            entries of functions may be overwritten with jumps, with the world stopped
 //	-accept KIND:NAME   a refusal that you know better; may be given again
 //	-expect SYMBOL=HEX  a package variable must have these bytes in memory for the patch to be
 //	                    applied, such as main.limit=0a00000000000000 for an int; of one with

@@ -19,7 +19,7 @@ type fixFlags struct {
 	baseDir, fixed, keep            string
 	patches, modules, accept, below list
 	expect                          map[string][]byte
-	processWide                     bool
+	processWide, entries            bool
 }
 
 func (x *fixFlags) add(f *flag.FlagSet) {
@@ -32,6 +32,7 @@ func (x *fixFlags) add(f *flag.FlagSet) {
 	f.Var(&x.below, "below", "")
 	f.Func("expect", "", x.addExpect)
 	f.BoolVar(&x.processWide, "process-wide", false, "")
+	f.BoolVar(&x.entries, "entries", false, "")
 }
 
 // addExpect reads SYMBOL=HEX.
@@ -142,7 +143,9 @@ func (t *tool) compare(ctx context.Context) (*elfdiff.Report, error) {
 		return nil, err
 	}
 
-	return elfdiff.Diff(ctx, base, fixed, elfdiff.Options{ProcessWide: t.fix.processWide, Accept: t.fix.accept, Expect: t.fix.expect, Stack: stack})
+	return elfdiff.Diff(ctx, base, fixed, elfdiff.Options{
+		ProcessWide: t.fix.processWide, Entries: t.fix.entries, Accept: t.fix.accept, Expect: t.fix.expect, Stack: stack,
+	})
 }
 
 // stack reads what is applied already.

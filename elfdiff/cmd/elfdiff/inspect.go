@@ -105,6 +105,7 @@ func (i *inspected) text() string {
 	each("changes", lines(m.Changes, func(c payload.Change) string { return c.Symbol + ": " + c.Reason }))
 	each("accepted", m.Accepted)
 	each("everywhere", lines(m.Words, word))
+	each("redirects", lines(m.Entries, func(e payload.Entry) string { return e.Name }))
 	each("fixups", lines(m.Fixups, word))
 	each("runs", lines(m.Inits, func(n payload.Init) string { return "the initialisation of " + n.Package }))
 	each("hooks", slices.Sorted(maps.Keys(m.Hooks)))

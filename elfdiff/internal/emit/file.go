@@ -114,7 +114,7 @@ func (e *emitter) meta(m *payload.Meta) error {
 	host := e.p.Base.ELF
 
 	m.Format = 1
-	m.Slots, m.Itabs, m.Inits, m.Fixups, m.Words, m.Hooks = nil, nil, nil, nil, nil, nil
+	m.Slots, m.Itabs, m.Inits, m.Fixups, m.Words, m.Entries, m.Hooks = nil, nil, nil, nil, nil, nil, nil
 	m.Target.GoVersion, m.Target.Arch, m.Target.PIE, m.Target.Text = e.p.GoVersion, e.arch.name, host.PIE, host.Text
 	m.Module = payload.Module{Addr: e.base[segData], Size: e.mod.size, Next: e.mod.next}
 
@@ -129,6 +129,10 @@ func (e *emitter) meta(m *payload.Meta) error {
 		if s, ok := host.Lookup(x.name); ok && *x.to == 0 {
 			*x.to = s.Addr
 		}
+	}
+
+	if err := e.metaEntries(m); err != nil {
+		return err
 	}
 
 	for _, s := range e.p.Slots {
@@ -167,6 +171,33 @@ func (e *emitter) meta(m *payload.Meta) error {
 	}
 
 	return err
+}
+
+// metaEntries names the entries, and what they need of the runtime.
+func (e *emitter) metaEntries(m *payload.Meta) error {
+	if len(e.p.Entries) == 0 {
+		return nil
+	}
+
+	for name, to := range map[string]*uint64{"runtime.stopTheWorld": &m.Runtime.StopTheWorld, "runtime.startTheWorld": &m.Runtime.StartTheWorld} {
+		s, ok := e.p.Base.ELF.Lookup(name)
+		if !ok {
+			return &PlanError{name, "the program doesn't have it"}
+		}
+
+		*to = s.Addr
+	}
+
+	for _, p := range e.p.Entries {
+		ref, ok := e.ref(p.New)
+		if !ok || ref.Kind != payload.RefImage {
+			return &PlanError{p.Name, "what its entry should lead to isn't included"}
+		}
+
+		m.Entries = append(m.Entries, payload.Entry{Name: p.Name, At: p.At, Old: p.Old, From: p.From, New: ref})
+	}
+
+	return nil
 }
 
 // ref is a reference to a symbol from the metadata.

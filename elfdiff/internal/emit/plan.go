@@ -32,6 +32,7 @@ type Plan struct {
 
 	Slots         []Slot
 	Fixups, Words []WordPlan
+	Entries       []EntryPlan
 	Hooks         map[string]*program.Symbol // functions, by the payload.Hook* names
 	Inits         []InitPlan
 
@@ -56,6 +57,16 @@ type WordPlan struct {
 	New   *program.Symbol // included or resolvable; nil is Const
 	Const uint64
 	Same  bool // see payload.Word
+}
+
+// EntryPlan is a function of the program whose entry is to lead to another one.
+type EntryPlan struct {
+	Name string
+	At   payload.Ref
+	Old  []byte      // of the program's file
+	From payload.Ref // where a payload below has it lead; nothing is none
+
+	New *program.Symbol // included
 }
 
 // InitPlan is the initialisation of a package.

@@ -15,6 +15,8 @@ const (
 	dwWrapperConcrete  = 7
 	dwAbstractVar      = 33
 	dwAbstractParam    = 34
+	dwClosureVar       = 37
+	dwClosureVarBlock  = 38
 	dwVar              = 39
 	dwVarBlock         = 40
 	dwParam            = 45
@@ -146,13 +148,7 @@ func signature(s *Symbol, depth int) (sig []string, ok bool) {
 
 	switch d.uleb() {
 	case dwFunction:
-		d.name()
-		d.address() // low pc
-		d.uleb()    // high pc
-		d.skip(int(d.byte()))
-		d.skip(4) // file
-		d.uleb()  // line
-		d.skip(1) // external
+		d.function()
 
 		return d.params()
 	case dwWrapper:
@@ -181,6 +177,27 @@ func signature(s *Symbol, depth int) (sig []string, ok bool) {
 	}
 
 	return nil, false
+}
+
+// function skips what an entry of a function has.
+func (d *dwarfReader) function() {
+	d.name()
+	d.address() // low pc
+	d.uleb()    // high pc
+	d.skip(int(d.byte()))
+	d.skip(4) // file
+	d.uleb()  // line
+	d.skip(1) // external
+}
+
+// location skips where a variable of a kind is.
+func (d *dwarfReader) location(kind uint64) {
+	switch kind {
+	case dwVar, dwParam, dwClosureVar:
+		d.skip(4)
+	case dwVarBlock, dwParamBlock, dwClosureVarBlock:
+		d.skip(int(d.byte()))
+	}
 }
 
 // params reads the entries of parameters and variables until one comes that is neither.
@@ -215,12 +232,7 @@ func (d *dwarfReader) params() (sig []string, ok bool) {
 			sig = append(sig, direction+strings.TrimPrefix(t.Name, infoPrefix))
 		}
 
-		switch kind {
-		case dwVar, dwParam:
-			d.skip(4)
-		case dwVarBlock, dwParamBlock:
-			d.skip(int(d.byte()))
-		}
+		d.location(kind)
 	}
 
 	return nil, false

@@ -27,6 +27,10 @@ type Stack struct {
 	// runtime has made, and which no method table leads to. The value says which.
 	Tables map[*Symbol]string
 
+	// Entries are functions of the program whose entries payloads have lead to their own
+	// versions, those of the topmost. They are Dead.
+	Entries map[*Symbol]*Symbol
+
 	layers []*layer
 	host   map[uint64][]*Symbol
 }
@@ -55,7 +59,7 @@ type layer struct {
 
 // NewStack begins with a linked program and no payloads.
 func NewStack(p *Program) *Stack {
-	st := &Stack{Program: p, Slots: map[string]*Symbol{}, Tables: map[*Symbol]string{}, host: map[uint64][]*Symbol{}}
+	st := &Stack{Program: p, Slots: map[string]*Symbol{}, Tables: map[*Symbol]string{}, Entries: map[*Symbol]*Symbol{}, host: map[uint64][]*Symbol{}}
 
 	for _, list := range [][]*Symbol{p.Symbols, p.undef} {
 		for _, s := range list {
@@ -100,6 +104,10 @@ func (st *Stack) Push(p *Program, f *payload.File) error {
 	st.define(l)
 
 	if err := st.rewrite(l); err != nil {
+		return err
+	}
+
+	if err := st.redirect(l); err != nil {
 		return err
 	}
 
@@ -280,6 +288,31 @@ func (st *Stack) rewrite(l *layer) error {
 
 	for _, w := range words {
 		return notOf("it overwrites %s, and nothing is known there", w.Name)
+	}
+
+	return nil
+}
+
+// redirect has entries of the program's functions lead to the layer's.
+func (st *Stack) redirect(l *layer) error {
+	for _, e := range l.file.Meta.Entries {
+		to := st.function(l.at[e.New.Value], "")
+		if to == nil {
+			return notOf("the entry of %s leads to what isn't there", e.Name)
+		}
+
+		found := false
+
+		for _, s := range st.host[e.At.Value] {
+			if s.IsText() {
+				st.kill(s)
+				st.Entries[s], found = to, true
+			}
+		}
+
+		if !found {
+			return notOf("it redirects the entry of %s, and nothing is known there", e.Name)
+		}
 	}
 
 	return nil

@@ -280,6 +280,7 @@ func main() {
 	}{
 		{"life", life}, {"hooks", hooks}, {"depends", depends}, {"itabs", itabs}, {"words", words},
 		{"replaced", replaced}, {"stacked", stacked}, {"nobody", nobody}, {"restored", restored}, {"flips", flips},
+		{"entries", entries}, {"entries-stacked", entriesStacked}, {"entries-refused", entriesRefused}, {"entries-flips", entriesFlips},
 		{"fixups", fixups}, {"refused", refused}, {"again", again},
 	} {
 		if len(os.Args) < 2 || strings.Contains(os.Args[1], c.name) {
