@@ -1,16 +1,13 @@
 package elfdiff_test
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -329,11 +326,11 @@ func (e *entry) patch(t *testing.T, program string, report *elfdiff.Report, was,
 	proc := start(t, program, "GOGC=20", "GODEBUG=clobberfree=1")
 	proc.ok("load " + file)
 	proc.ok("apply")
-	require.Equal(t, is, e.ask(proc), "UNSOUND: the patched process, and the fixed program")
+	require.Equal(t, is, proc.calls(e.calls), "UNSOUND: the patched process, and the fixed program")
 	proc.ok("gc")
-	require.Equal(t, is, e.ask(proc), "UNSOUND: the patched process after collecting garbage")
+	require.Equal(t, is, proc.calls(e.calls), "UNSOUND: the patched process after collecting garbage")
 	proc.ok("revert")
-	require.Equal(t, was, e.ask(proc), "the process after the revert, and the vulnerable program")
+	require.Equal(t, was, proc.calls(e.calls), "the process after the revert, and the vulnerable program")
 	proc.end()
 	t.Logf("a payload of %d bytes, for %d changes", len(content), len(report.Changed))
 }
@@ -345,18 +342,8 @@ func (e *entry) answers(t *testing.T, program string) []string {
 	proc := start(t, program)
 	defer proc.end()
 
-	answers := e.ask(proc)
-	require.Equal(t, answers, e.ask(proc), "answers depend on the calls before")
-
-	return answers
-}
-
-func (e *entry) ask(proc *process) (answers []string) {
-	proc.t.Helper()
-
-	for _, c := range e.calls {
-		answers = append(answers, c.name+" "+c.arg+": "+proc.call(c))
-	}
+	answers := proc.calls(e.calls)
+	require.Equal(t, answers, proc.calls(e.calls), "answers depend on the calls before")
 
 	return answers
 }
@@ -365,14 +352,7 @@ func (e *entry) ask(proc *process) (answers []string) {
 func (e *entry) build(t *testing.T, version string) (program string) {
 	t.Helper()
 
-	root, err := filepath.Abs("..")
-	require.NoError(t, err)
-
-	harness, err := os.ReadFile("testdata/harness.go.txt")
-	require.NoError(t, err)
-
-	mod := fmt.Sprintf("module %s\n\ngo 1.26.3\n\nrequire github.com/vgraft/vgraft v0.0.0\n\nreplace github.com/vgraft/vgraft => %q\n\n", module, root)
-	mod += fmt.Sprintf("require %s %s\n", e.head["module"], version)
+	mod := goMod(t, module) + fmt.Sprintf("\nrequire %s %s\n", e.head["module"], version)
 
 	if e.replace {
 		mod += fmt.Sprintf("replace %[1]s => %[1]s %[2]s\n", e.head["module"], version)
@@ -383,7 +363,7 @@ func (e *entry) build(t *testing.T, version string) (program string) {
 
 	e.write(t, dir, func(name string) bool { return !isHook(name) && name != fixDiff })
 
-	for name, content := range map[string]string{"harness.go": string(harness), "go.mod": mod} {
+	for name, content := range map[string]string{"harness.go": harness(t), "go.mod": mod} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666))
 	}
 
@@ -401,17 +381,7 @@ func (e *entry) build(t *testing.T, version string) (program string) {
 func goIn(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 
-	cmd := exec.CommandContext(t.Context(), filepath.Join(runtime.GOROOT(), "bin", "go"), args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0")
-
-	var problems bytes.Buffer
-	cmd.Stderr = &problems
-
-	out, err := cmd.Output()
-	require.NoError(t, err, "%v\n%s", cmd, problems.String())
-
-	return string(out)
+	return string(runGo(t, dir, []string{"CGO_ENABLED=0"}, args...))
 }
 
 func (e *entry) open(t *testing.T, program string) *elfdiff.Build {

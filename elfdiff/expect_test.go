@@ -103,14 +103,14 @@ func TestExpect(t *testing.T) {
 			answer := proc.ask("apply")
 			require.Contains(t, answer, "error: ")
 			require.Contains(t, answer, c.what)
-			require.Equal(t, was, proc.calls(p), "nothing has changed")
+			require.Equal(t, was, proc.calls(p.calls), "nothing has changed")
 		}
 
 		proc.ask(c.right)
 		proc.ok("apply")
-		require.Equal(t, is, proc.calls(p))
+		require.Equal(t, is, proc.calls(p.calls))
 		proc.ok("revert")
-		require.Equal(t, was, proc.calls(p))
+		require.Equal(t, was, proc.calls(p.calls))
 	}
 
 	proc.end()

@@ -183,7 +183,7 @@ func checkChain(t *testing.T, b *builds, p *pair, files []string) {
 
 	for _, v := range versions {
 		proc := start(t, b.program(v, p))
-		answers[v] = proc.calls(p)
+		answers[v] = proc.calls(p.calls)
 		proc.end()
 	}
 
@@ -202,7 +202,7 @@ func checkChain(t *testing.T, b *builds, p *pair, files []string) {
 	}
 
 	proc := start(t, b.program("base", p), "GOGC=1", "GODEBUG=clobberfree=1")
-	require.Equal(t, answers["base"], proc.calls(p))
+	require.Equal(t, answers["base"], proc.calls(p.calls))
 
 	for _, f := range files {
 		proc.ok("load " + f)
@@ -210,7 +210,7 @@ func checkChain(t *testing.T, b *builds, p *pair, files []string) {
 
 	is := func(version int) {
 		t.Helper()
-		require.Equal(t, since(answers[versions[version]]), since(proc.calls(p)), "UNSOUND: %s", versions[version])
+		require.Equal(t, since(answers[versions[version]]), since(proc.calls(p.calls)), "UNSOUND: %s", versions[version])
 		proc.ok("gc")
 	}
 

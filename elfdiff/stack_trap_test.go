@@ -165,7 +165,7 @@ func checkLayers(t *testing.T, p *pair, b *builds, between []call, files ...[]by
 			proc.call(c)
 		}
 
-		answers = append(answers, proc.calls(p))
+		answers = append(answers, proc.calls(p.calls))
 		proc.end()
 	}
 
@@ -184,7 +184,7 @@ func checkLayers(t *testing.T, p *pair, b *builds, between []call, files ...[]by
 
 	is := func(version int) {
 		t.Helper()
-		require.Equal(t, answers[version], proc.calls(p), "UNSOUND: %s\n%s", layered[version], p.comment)
+		require.Equal(t, answers[version], proc.calls(p.calls), "UNSOUND: %s\n%s", layered[version], p.comment)
 		proc.ok("gc")
 	}
 
