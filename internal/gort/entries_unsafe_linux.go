@@ -118,8 +118,8 @@ func probedNew() int { return 2 }
 
 // worldStop is what runtime.stopTheWorld gives and runtime.startTheWorld takes.
 type worldStop struct {
-	reason                 uint8
-	started, finished, cpu int64
+	reason                 uint8 //nolint:unused // handed through, as the others
+	started, finished, cpu int64 //nolint:unused
 }
 
 // written is what came of writing entries: the first that had something unexpected, that
