@@ -138,8 +138,9 @@ const (
 // stopAndWrite stops the world, writes the entries, and starts it again. stop and start are
 // where the runtime's functions are.
 //
-// While the world is stopped nothing here allocates, blocks, grows the stack or can be
-// preempted: it makes system calls of which the runtime knows nothing.
+// While the world is stopped nothing here allocates or blocks, and it makes system calls of
+// which the runtime knows nothing. It can't be preempted, since the runtime has said so of its
+// thread; that a stack may grow meanwhile is so for the runtime's own callers too.
 //
 //go:noinline
 func stopAndWrite(stop, start uint64, fd int, page uint64, renew bool, es []entry) written {
@@ -149,7 +150,6 @@ func stopAndWrite(stop, start uint64, fd int, page uint64, renew bool, es []entr
 	return writeStopped(*(*func(uint8) worldStop)(unsafe.Pointer(&values[0])), *(*func(worldStop))(unsafe.Pointer(&values[1])), uintptr(fd), page, renew, es)
 }
 
-//go:nosplit
 //go:norace
 //go:noinline
 func writeStopped(stop func(uint8) worldStop, start func(worldStop), fd uintptr, page uint64, renew bool, es []entry) written {
@@ -191,7 +191,6 @@ func writeStopped(stop func(uint8) worldStop, start func(worldStop), fd uintptr,
 
 // has says whether the bytes that must be there are.
 //
-//go:nosplit
 //go:norace
 func has(e *entry) bool {
 	for k := range e.size {
@@ -207,7 +206,6 @@ func has(e *entry) bool {
 // their own system writes for them: they translate code anew whose page becomes writable. It
 // is no longer by the time anything runs.
 //
-//go:nosplit
 //go:norace
 func put(fd uintptr, b *[maxJump]byte, e *entry, page uint64, renew bool) syscall.Errno {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_PWRITE64, fd, uintptr(unsafe.Pointer(b)), uintptr(e.size), uintptr(e.at), 0, 0)

@@ -227,6 +227,21 @@ func (e *emitter) layRodata() error {
 	return nil
 }
 
+// itabHash is where an interface table has the hash of its type, and in 4 bytes. In the words
+// that stand for the table it is behind the address.
+const itabHash, itabHashWord = 16, 8
+
+// itabWords are what stands for an interface table that the runtime makes: its address, to be
+// filled in, and the hash.
+func itabWords(table *program.Symbol) []byte {
+	words := make([]byte, 16)
+	if len(table.Data) >= itabHash+4 {
+		copy(words[itabHashWord:], table.Data[itabHash:itabHash+4])
+	}
+
+	return words
+}
+
 // layData lays out the module record, the words of interface tables, and the variables.
 func (e *emitter) layData() error {
 	b := &e.seg[segData]
@@ -234,7 +249,7 @@ func (e *emitter) layData() error {
 
 	for i := range e.p.Itabs {
 		if _, used := e.got[i]; used {
-			e.got[i] = b.put(make([]byte, 8), 8)
+			e.got[i] = b.put(itabWords(e.p.Itabs[i]), 8)
 		}
 	}
 

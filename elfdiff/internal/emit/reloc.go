@@ -228,12 +228,17 @@ func (e *emitter) reference(s *program.Symbol, r program.Reloc) error {
 	}
 
 	if t.itab {
-		var err error
-		if fields, err = e.loadItab(s, r, at); err != nil {
+		var (
+			off uint64
+			err error
+		)
+
+		if fields, off, err = e.loadItab(s, r, at); err != nil {
 			return err
 		}
 
-		t = target{image: true, addr: e.base[segData] + e.got[t.index]}
+		t = target{image: true, addr: e.base[segData] + e.got[t.index] + off}
+		r.Add = 0
 	}
 
 	for _, f := range fields {
@@ -315,23 +320,26 @@ func instruction(t goobj.RelocType) []field {
 }
 
 // loadItab makes of an instruction that computes the address of an interface table one
-// that loads it from a word.
-func (e *emitter) loadItab(s *program.Symbol, r program.Reloc, at uint64) ([]field, error) {
+// that loads it from a word, which is e.got's. One that loads the hash, to compare the type of
+// a value, does that from behind the word.
+func (e *emitter) loadItab(s *program.Symbol, r program.Reloc, at uint64) (fields []field, off uint64, _ error) {
 	b := e.image
 
 	switch {
-	case r.Add != 0:
-	case r.Type == goobj.PCRel && r.Off >= 3 && b[at-3]&0xf8 == 0x48 && b[at-2] == 0x8d && b[at-1]&0xc7 == 5:
+	case r.Type == goobj.PCRel && r.Add == 0 && r.Off >= 3 && b[at-3]&0xf8 == 0x48 && b[at-2] == 0x8d && b[at-1]&0xc7 == 5:
 		b[at-2] = 0x8b // LEAQ becomes MOVQ
 
-		return instruction(goobj.PCRel), nil
-	case r.Type == goobj.AddrARM64 && le.Uint32(b[at+4:])&0xffc00000 == 0x91000000:
+		return instruction(goobj.PCRel), 0, nil
+	case r.Type == goobj.AddrARM64 && r.Add == 0 && le.Uint32(b[at+4:])&0xffc00000 == 0x91000000:
 		le.PutUint32(b[at+4:], 0xf9400000|le.Uint32(b[at+4:])&0x3ff) // ADD becomes LDR
 
-		return instruction(goobj.ARM64PCRelLD64), nil
+		return instruction(goobj.ARM64PCRelLD64), 0, nil
+	case r.Type == goobj.PCRel && r.Add == itabHash && r.Off >= 2 && b[at-2] == 0x8b && b[at-1]&0xc7 == 5, // MOVL
+		r.Type == goobj.ARM64PCRelLD32 && r.Add == itabHash: // MOVWU
+		return instruction(r.Type), itabHashWord, nil
 	}
 
-	return nil, relocError(s, r, "an interface table that isn't just taken the address of")
+	return nil, 0, relocError(s, r, "an interface table of which more is read than its address and its hash")
 }
 
 // threadLocal fills in where the goroutine is kept. That depends on how the base was
