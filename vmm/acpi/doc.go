@@ -4,7 +4,8 @@
 //
 // A table's lengths, counts, offsets and checksum are computed. All else is written as it
 // is given, the revision too: where a table or a structure of it grew over time, its
-// revision (or, where there is one, its Length field) says which form is written. What
+// revision (or, where there is one, its Length field) says which form is written, and
+// fields that it hasn't are left out. What
 // this package does not know is kept: a table of unknown signature as Raw, a structure of
 // unknown type as RawStructure, bytes behind the known ones in Header.Extra. So a table
 // that was read is written byte for byte, but for a wrong checksum, which gets right.
