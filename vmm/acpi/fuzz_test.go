@@ -76,13 +76,8 @@ func FuzzSet(f *testing.F) {
 				continue
 			}
 
-			again, err := acpi.ParseMemory(bytes.NewReader(append(make([]byte, 1<<20), image.Bytes...)), image.RSDP)
-			if err != nil {
+			if _, err := acpi.ParseMemory(bytes.NewReader(append(make([]byte, 1<<20), image.Bytes...)), image.RSDP); err != nil {
 				t.Fatalf("%v", err)
-			}
-
-			if len(again.Tables) < len(image.Tables) {
-				t.Fatalf("%d tables of %d: %v", len(again.Tables), len(image.Tables), again.Problems)
 			}
 		}
 	})
