@@ -28,7 +28,7 @@ type dumper struct {
 }
 
 func (d *dumper) line(s string) {
-	for range d.indent {
+	for range min(d.indent, 40) { // of what is hostile, a line must not cost more
 		d.w.WriteString("  ")
 	}
 
@@ -265,7 +265,7 @@ func hexes(s string) string {
 			b.WriteString(", ")
 		}
 
-		fmt.Fprintf(&b, "%#02x", s[i])
+		fmt.Fprintf(&b, "0x%02x", s[i])
 	}
 
 	return b.String()
