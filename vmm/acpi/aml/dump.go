@@ -179,7 +179,7 @@ func (d *dumper) special(n *Node) string {
 	case 0x15:
 		return external(short(a[0].text), a[1].num, a[2].num)
 	case 0x5b80:
-		return fmt.Sprintf("%s, %s, %s", short(a[0].text), keyword(spaces, a[1].num), d.join(a[2:]))
+		return fmt.Sprintf("%s, %s, %s", short(a[0].text), space(a[1].num), d.join(a[2:]))
 	case 0x5b81, 0x5b86, 0x5b87:
 		f := a[len(a)-1].num
 		lock := []string{"NoLock", "Lock"}[f>>4&1]
@@ -228,6 +228,14 @@ var (
 	}
 	attribs = map[uint64]string{0x0b: "AttribBytes", 0x0e: "AttribRawBytes", 0x0f: "AttribRawProcessBytes"}
 )
+
+func space(n uint64) string {
+	if Space(n) == FFixedHW {
+		return "FFixedHW"
+	}
+
+	return keyword(spaces, n)
+}
 
 func keyword(words []string, n uint64) string {
 	if n < uint64(len(words)) {
