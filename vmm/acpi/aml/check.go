@@ -167,7 +167,7 @@ func (c *checker) body(n *Node) {
 	switch {
 	case n.op.is(isScope):
 		if at := scope.make(n.args[0].text); at != nil {
-			c.scope = at
+			c.scope, c.here = at, at
 		}
 
 		if n.op.code == 0x14 {

@@ -162,3 +162,13 @@ func dumped(t testing.TB, tree *Tree) string {
 
 	return b.String()
 }
+
+func dumpOf(t testing.TB, terms ...Term) string {
+	t.Helper()
+
+	var b bytes.Buffer
+
+	require.NoError(t, Dump(&b, terms...))
+
+	return b.String()
+}

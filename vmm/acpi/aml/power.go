@@ -272,6 +272,10 @@ type Thermal struct {
 
 // Zone is the thermal zone of that name. More objects may follow.
 func (t Thermal) Zone(name string, more ...Object) Object {
+	if t.Temperature == nil {
+		return object(bad(wrong(ErrNil, "temperature of %s", name)))
+	}
+
 	body := []Object{Method("_TMP", 0, Return(t.Temperature))}
 
 	for _, trip := range []struct {
