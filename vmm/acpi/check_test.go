@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vgraft/vgraft/vmm/acpi"
+	"github.com/vgraft/vgraft/vmm/acpi/aml"
 )
 
 // rules of the findings, each once, in their order.
@@ -345,7 +346,7 @@ func TestLint_code(t *testing.T) {
 		rules []string
 	}{
 		{"right", acpi.Code{Names: []string{`\_SB`, `\_SB.PCI0._CCA`}, Devices: []acpi.CodeDevice{cpu(0), cpu(1), bridge, ged(`\_SB.GED0`, 0)}}, nil},
-		{"global lock", acpi.Code{Names: []string{`\_GL`, `\_GPE`, `\_PIC`, `\_SB.C000._PDC`}}, []string{"arm64-aml"}},
+		{"global lock", acpi.Code{Names: []string{`\_GL`, `\_GPE._E01`, `\_PIC`, `\_SB.C000._PDC`}}, []string{"arm64-aml"}},
 		{"no _CCA", acpi.Code{Devices: []acpi.CodeDevice{{Path: `\_SB.VR00`, HID: "LNRO0005"}}}, []string{"arm64-cca"}},
 		{"_CCA above", acpi.Code{Devices: []acpi.CodeDevice{{Path: `\_SB.BUS0`, HID: "ACPI0004", Names: []string{"_CCA"}}, {Path: `\_SB.BUS0.VR00`, HID: "LNRO0005"}}}, nil},
 		{"no _PRT", acpi.Code{Devices: []acpi.CodeDevice{{Path: `\_SB.PCI0`, CIDs: []string{"PNP0A03"}, Names: []string{"_HID", "_CCA"}}}}, []string{"aml-prt"}},
@@ -365,6 +366,41 @@ func TestLint_code(t *testing.T) {
 
 	found := acpi.Lint(arm64Set(2), acpi.LintOptions{Code: func([]byte) (*acpi.Code, error) { return nil, errors.New("bad opcode") }})
 	require.Equal(t, []string{"aml-unreadable"}, rules(found))
+}
+
+// TestReadCode reads what package aml makes.
+func TestReadCode(t *testing.T) {
+	body, err := aml.Encode(
+		aml.Scope(`\_SB`,
+			aml.Device("CPU0", aml.Name("_HID", aml.String("ACPI0007")), aml.Name("_UID", aml.Integer(0))),
+			aml.Device("GED0", aml.Name("_HID", aml.String("ACPI0013")), aml.Name("_UID", aml.Integer(0)),
+				aml.Name("_CRS", aml.ResourceTemplate(aml.Interrupt{GSIs: []uint32{41}, Edge: true}))),
+			aml.Device("PCI0", aml.Name("_HID", aml.EISAID("PNP0A08")), aml.Name("_CID", aml.Package(aml.EISAID("PNP0A03")))),
+		),
+	)
+	require.NoError(t, err)
+
+	c, err := acpi.ReadCode(body)
+	require.NoError(t, err)
+	require.Contains(t, c.Names, `\_SB.PCI0._CID`)
+	require.Equal(t, []acpi.CodeDevice{
+		{Path: `\_SB.CPU0`, HID: "ACPI0007", HasUID: true, Names: []string{"_HID", "_UID"}},
+		{Path: `\_SB.GED0`, HID: "ACPI0013", HasUID: true, Names: []string{"_HID", "_UID", "_CRS"}, Interrupts: []uint32{41}},
+		{Path: `\_SB.PCI0`, HID: "PNP0A08", CIDs: []string{"PNP0A03"}, Names: []string{"_HID", "_CID"}},
+	}, c.Devices)
+
+	set := arm64Set(1)
+	get[*acpi.DSDT](set).Body = body
+	require.ElementsMatch(t, []string{"arm64-cca", "aml-prt"}, rules(acpi.Lint(set, acpi.LintOptions{})))
+
+	// What another table adds counts.
+	more, err := aml.Encode(aml.Scope(`\_SB.PCI0`, aml.Name("_CCA", aml.Integer(1)), aml.Name("_PRT", aml.Package())))
+	require.NoError(t, err)
+	set.Add(&acpi.SSDT{Header: head(2), Body: more})
+	require.Empty(t, acpi.Lint(set, acpi.LintOptions{}))
+
+	get[*acpi.DSDT](set).Body = []byte{0x14, 0xff}
+	require.Contains(t, rules(acpi.Lint(set, acpi.LintOptions{})), "aml-unreadable")
 }
 
 func TestFinding_text(t *testing.T) {
