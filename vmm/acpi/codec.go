@@ -230,7 +230,7 @@ func (c *codec) seek(off uint32) {
 
 // patch32 overwrites a number written before, at an offset from the structure's start.
 func (c *codec) patch32(pos, v int) {
-	if v > math.MaxUint32 {
+	if int64(v) > math.MaxUint32 {
 		c.fail(ErrValue, "%d in 32 bits", v)
 	}
 
@@ -254,7 +254,7 @@ func (c *codec) fit16(n int) uint16 {
 }
 
 func (c *codec) fit32(n int) uint32 {
-	if n > math.MaxUint32 {
+	if int64(n) > math.MaxUint32 {
 		c.fail(ErrValue, "%d in 32 bits", n)
 	}
 
