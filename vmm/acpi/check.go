@@ -205,6 +205,10 @@ func checkSerial(s *Set, r *report) {
 		r.warn("spcr-interrupt", "SPCR", "an interrupt of the GIC, but number 0")
 	}
 
+	if spcr.StopBits != 1 || spcr.Parity != 0 {
+		r.fault("spcr-line", "SPCR", "%d stop bits and parity %d: only 1 and 0 are defined", spcr.StopBits, spcr.Parity)
+	}
+
 	for _, t := range All[*DBG2](s) {
 		for _, d := range t.Devices {
 			p, ok := d.(*DBG2Port)

@@ -96,7 +96,7 @@ func checks() []change {
 
 func checksOfProcessors() []change {
 	return []change{
-		{"two tables", func(s *acpi.Set) { s.Add(&acpi.SPCR{Header: head(2)}) }, []string{"duplicate-table"}},
+		{"two tables", func(s *acpi.Set) { s.Add(&acpi.SPCR{Header: head(2), StopBits: 1}) }, []string{"duplicate-table"}},
 		{"uid twice", func(s *acpi.Set) { gicc(s, 1).ProcessorUID = 0 }, []string{"processor-uid", "pptt-madt", "srat-madt"}},
 		{"mpidr twice", func(s *acpi.Set) { gicc(s, 1).MPIDR = 0 }, []string{"processor-id", "arm64-mpidr-order"}},
 		{"flags", func(s *acpi.Set) { gicc(s, 1).Flags = acpi.GICCEnabled | acpi.GICCOnlineCapable }, []string{"processor-flags"}},
@@ -121,6 +121,7 @@ func checksOfProcessors() []change {
 		}, []string{"mcfg-range"}},
 		{"console", func(s *acpi.Set) { get[*acpi.SPCR](s).InterfaceType = acpi.SerialSBSA }, []string{"spcr-dbg2"}},
 		{"console's line", func(s *acpi.Set) { get[*acpi.SPCR](s).GlobalSystemInterrupt = 0 }, []string{"spcr-interrupt"}},
+		{"stop bits", func(s *acpi.Set) { get[*acpi.SPCR](s).StopBits = 0 }, []string{"spcr-line"}},
 		{"shared", func(s *acpi.Set) { get[*acpi.SPCR](s).GlobalSystemInterrupt = 48 }, []string{"interrupt-shared"}},
 		{"hvc", func(s *acpi.Set) { get[*acpi.FADT](s).ARMBootArch = acpi.ARMBootHVC }, []string{"fadt-psci", "arm64-psci"}},
 		{"fadt pointers", func(s *acpi.Set) { get[*acpi.FADT](s).DSDT, get[*acpi.FADT](s).XDSDT = 1, 2 }, []string{"fadt-pointers"}},

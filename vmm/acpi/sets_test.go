@@ -57,7 +57,7 @@ func arm64Set(cpus int) *acpi.Set {
 		},
 		&acpi.SPCR{
 			Header: head(2), InterfaceType: acpi.SerialPL011, BaseAddress: uart, InterruptType: acpi.SPCRGIC, GlobalSystemInterrupt: 33,
-			BaudRate: acpi.SPCRBaud115200, PCIDeviceID: acpi.SPCRNoPCI, PCIVendorID: acpi.SPCRNoPCI,
+			BaudRate: acpi.SPCRBaud115200, StopBits: 1, PCIDeviceID: acpi.SPCRNoPCI, PCIVendorID: acpi.SPCRNoPCI,
 		},
 		&acpi.DBG2{Header: head(0), Devices: []acpi.DBG2Device{&acpi.DBG2Port{
 			NamespaceString: `\_SB.COM0`, PortType: acpi.DBG2Serial, PortSubtype: acpi.SerialPL011, Registers: []acpi.GAS{uart}, Sizes: []uint32{0x1000},
