@@ -239,6 +239,12 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheck_manyDistances is bounded.
+func TestCheck_manyDistances(t *testing.T) {
+	s := &acpi.Set{Tables: []acpi.Table{&acpi.SLIT{Localities: 1000, Entries: make([]byte, 1000*1000)}}}
+	require.Len(t, s.Check(), 64)
+}
+
 // TestCheck_processorsOfPCs are those that arm64Set hasn't.
 func TestCheck_processorsOfPCs(t *testing.T) {
 	for _, c := range []change{
