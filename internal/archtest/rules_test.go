@@ -21,6 +21,8 @@ func TestRules_catch(t *testing.T) {
 		{inside, "patch/x_test.go", ours("internal/testutil"), ""},
 		{inside, "elfdiff/x.go", ours("patch"), "payload format"},
 		{inside, "vmm/x.go", ours("vmm/colo"), "never the reverse"},
+		{inside, "vmm/acpi/aml/x.go", ours("internal/layout"), "pure"},
+		{inside, "vmm/acpi/x.go", ours("vmm/acpi/aml"), ""},
 		{inside, "vmm/x.go", ours("internal/testutil"), "only tests"},
 		{inside, "vmm/x_test.go", ours("internal/testutil"), ""},
 		{inside, "vmm/x.go", ours("internal/nest"), "only tests"},
