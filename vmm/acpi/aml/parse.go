@@ -57,8 +57,8 @@ func (t *Tree) Encode() ([]byte, error) {
 func (t *Tree) Check() error { return check(t.terms) }
 
 // Parse reads the body of a definition block: what comes after the header of a DSDT or SSDT.
-// The bytes may be hostile. What they take is bounded: terms are nested at most 1024 deep, and a
-// tree takes some 50 times the bytes that it is read from.
+// The bytes may be hostile. What they take is bounded: terms are nested at most 1024 deep and names
+// 255, and memory is linear: the worst known takes 230 times its bytes to read, and keeps 75.
 func Parse(b []byte) (*Tree, error) { return ParseWith(b, nil) }
 
 // ParseWith is Parse with the paths and numbers of arguments of methods that other blocks
