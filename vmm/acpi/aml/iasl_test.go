@@ -140,7 +140,7 @@ func objects() []asCompiled {
 			terms: []Term{Name("A000", One), If(Path("A000"), Name("A001", Integer(2))).Else(Name("A002", Integer(2)))}},
 		{name: "regions", asl: `OperationRegion (REGA, SystemMemory, 0x1000, 0x100) OperationRegion (REGB, SystemIO, 0x70, 2)
 			OperationRegion (REGC, 0x80, 0, 8) OperationRegion (REGD, PCC, 1, 8) OperationRegion (REGE, FFixedHW, 0, 8) DataTableRegion (REGF, "DBG2", "", "")
-			Field (REGA, DWordAcc, Lock, WriteAsOnes) { FA00, 8, Offset (1), FA01, 1, , 7, Offset (4), AccessAs (ByteAcc, 0), FA02, 64,
+			Field (REGA, DWordAcc, Lock, WriteAsOnes) { FA00, 8, FA01, 1, , 7, Offset (4), AccessAs (ByteAcc, 0), FA02, 64,
 				AccessAs (BufferAcc, AttribBytes (4)), FA03, 8, Offset (0x80), FA04, 300 }
 			Field (REGB, ByteAcc, NoLock, Preserve) { IDX0, 8, DAT0, 8 }
 			IndexField (IDX0, DAT0, ByteAcc, NoLock, WriteAsZeros) { FB00, 8, Offset (4), FB01, 4 }

@@ -120,9 +120,8 @@ func each(segs string, f func(seg)) {
 func short(path string) string {
 	var b strings.Builder
 
-	up, segs := split(path)
+	_, segs := split(path)
 	b.WriteString(path[:len(path)-len(segs)])
-	_ = up
 
 	first := true
 

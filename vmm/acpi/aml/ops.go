@@ -24,7 +24,6 @@ const (
 	isValue              // where a TermArg is wanted
 	isTarget             // where a SuperName is wanted
 	isData               // in a package
-	isObject             // defines a name, or opens a scope
 	isScope              // its list is in the scope that it names
 )
 
@@ -129,28 +128,28 @@ var ops = table([]*op{
 	{0x6e, "Arg6", "", kindOp, 0, isValue | isTarget},
 
 	// Objects.
-	{0x06, "Alias", "Nn", kindOp, 0, isTerm | isObject},
-	{0x08, "Name", "nD", kindOp, 0, isTerm | isObject},
-	{0x10, "Scope", "NL", kindOp, 0, isTerm | isObject | isScope},
-	{0x14, "Method", "nbL", kindOp, 0, isTerm | isObject | isScope},
-	{0x15, "External", "nbb", kindOp, 0, isTerm | isObject},
-	{0x5b01, "Mutex", "nb", kindOp, 0, isTerm | isObject},
-	{0x5b02, "Event", "n", kindOp, 0, isTerm | isObject},
-	{0x5b80, "OperationRegion", "nbtt", kindOp, 0, isTerm | isObject},
-	{0x5b81, "Field", "NbF", kindOp, 0, isTerm | isObject},
-	{0x5b82, "Device", "nL", kindOp, 0, isTerm | isObject | isScope},
-	{0x5b83, "Processor", "nbdbL", kindOp, 0, isTerm | isObject | isScope},
-	{0x5b84, "PowerResource", "nbwL", kindOp, 0, isTerm | isObject | isScope},
-	{0x5b85, "ThermalZone", "nL", kindOp, 0, isTerm | isObject | isScope},
-	{0x5b86, "IndexField", "NNbF", kindOp, 0, isTerm | isObject},
-	{0x5b87, "BankField", "NNtbF", kindOp, 0, isTerm | isObject},
-	{0x5b88, "DataTableRegion", "nttt", kindOp, 0, isTerm | isObject},
-	{0x5b13, "CreateField", "tttn", kindOp, 0, isTerm | isObject},
-	{0x8a, "CreateDWordField", "ttn", kindOp, 0, isTerm | isObject},
-	{0x8b, "CreateWordField", "ttn", kindOp, 0, isTerm | isObject},
-	{0x8c, "CreateByteField", "ttn", kindOp, 0, isTerm | isObject},
-	{0x8d, "CreateBitField", "ttn", kindOp, 0, isTerm | isObject},
-	{0x8f, "CreateQWordField", "ttn", kindOp, 0, isTerm | isObject},
+	{0x06, "Alias", "Nn", kindOp, 0, isTerm},
+	{0x08, "Name", "nD", kindOp, 0, isTerm},
+	{0x10, "Scope", "NL", kindOp, 0, isTerm | isScope},
+	{0x14, "Method", "nbL", kindOp, 0, isTerm | isScope},
+	{0x15, "External", "nbb", kindOp, 0, isTerm},
+	{0x5b01, "Mutex", "nb", kindOp, 0, isTerm},
+	{0x5b02, "Event", "n", kindOp, 0, isTerm},
+	{0x5b80, "OperationRegion", "nbtt", kindOp, 0, isTerm},
+	{0x5b81, "Field", "NbF", kindOp, 0, isTerm},
+	{0x5b82, "Device", "nL", kindOp, 0, isTerm | isScope},
+	{0x5b83, "Processor", "nbdbL", kindOp, 0, isTerm | isScope},
+	{0x5b84, "PowerResource", "nbwL", kindOp, 0, isTerm | isScope},
+	{0x5b85, "ThermalZone", "nL", kindOp, 0, isTerm | isScope},
+	{0x5b86, "IndexField", "NNbF", kindOp, 0, isTerm},
+	{0x5b87, "BankField", "NNtbF", kindOp, 0, isTerm},
+	{0x5b88, "DataTableRegion", "nttt", kindOp, 0, isTerm},
+	{0x5b13, "CreateField", "tttn", kindOp, 0, isTerm},
+	{0x8a, "CreateDWordField", "ttn", kindOp, 0, isTerm},
+	{0x8b, "CreateWordField", "ttn", kindOp, 0, isTerm},
+	{0x8c, "CreateByteField", "ttn", kindOp, 0, isTerm},
+	{0x8d, "CreateBitField", "ttn", kindOp, 0, isTerm},
+	{0x8f, "CreateQWordField", "ttn", kindOp, 0, isTerm},
 
 	// Statements.
 	{0x86, "Notify", "st", kindOp, 0, isTerm},

@@ -181,8 +181,8 @@ func (e extended) element(uint64) *Node {
 
 func (c conn) element(uint64) *Node { return &Node{op: opConn, args: []*Node{c.n}} }
 
-// fieldList makes the nodes of a list. An offset where the list stands already is left out,
-// as iasl does.
+// fieldList makes the nodes of a list. An offset where the list stands already is left out, as
+// iasl 20200925 does; that of 2025 makes a reserved field of no bits.
 func fieldList(list []FieldElement) []*Node {
 	var out []*Node
 
