@@ -2,6 +2,7 @@
 # First half of the rig's init: drivers, the root filesystem, then stage 2 on it.
 # Everything printed here goes to the serial console, the diagnostic log.
 PATH=/bin
+[ -e /bin/sh ] || /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
@@ -10,7 +11,7 @@ for m in /modules/*.ko; do
 done
 
 # See keeper.go: first the code that is rewritten, then the other processors.
-/keeper || echo "nest: no virtual machine can be kept"
+[ ! -e /keeper ] || /keeper || echo "nest: no virtual machine can be kept"
 for c in /sys/devices/system/cpu/cpu*/online; do
 	echo 1 >"$c" || echo "nest: $c failed"
 done

@@ -15,6 +15,7 @@ var needs = []struct {
 	good      func(path string) bool // nil is always
 }{
 	{"qemu-system-x86_64", "qemu-system-x86", nil}, // the nested rig
+	{"qemu-system-aarch64", "qemu-system-arm", nil}, // the same for arm64
 	{"busybox", "busybox-static", static},          // what runs in ramdisks
 	{"iasl", "acpica-tools", nil},                  // the reference for ACPI tables
 	{"lz4", "lz4", nil},                            // what Debian packs kernels with
