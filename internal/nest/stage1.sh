@@ -50,8 +50,7 @@ mount -t tmpfs tmpfs /root/dev/shm
 for l in fd:fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do
 	ln -s "/proc/self/${l#*:}" "/root/dev/${l%%:*}"
 done
-cp /bin/busybox /root/run/nest/bin && /root/run/nest/bin/busybox --install -s /root/run/nest/bin
-cp /stage2 /command /root/run/nest || fail "copying to /run"
+cp /bin/busybox /root/run/nest/bin && cp /stage2 /command /root/run/nest || fail "copying to /run"
 ip link set lo up
 export stdout stderr
 exec switch_root /root /run/nest/bin/busybox sh /run/nest/stage2
