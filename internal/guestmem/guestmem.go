@@ -111,6 +111,26 @@ func New(size uint64, hole Range) (_ *Memory, err error) {
 	return m, nil
 }
 
+// NewAt maps size bytes of RAM from a guest-physical address, in one piece. size must be
+// a positive multiple of PageSize and base be one of it; what would go round the end of
+// the addresses is a *HoleError too.
+func NewAt(base, size uint64) (_ *Memory, err error) {
+	if size == 0 || size%PageSize != 0 {
+		return nil, fmt.Errorf("guest memory: size %#x is not a positive multiple of %#x", size, PageSize)
+	}
+
+	if below := (Range{0, base}); base%PageSize != 0 || base != 0 && size >= -base {
+		return nil, &HoleError{Hole: below, Size: size}
+	}
+
+	m := &Memory{}
+	if err := m.add(Range{base, size}); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+
+	return m, nil
+}
+
 func (m *Memory) add(r Range) error {
 	// NORESERVE: a guest may be given more RAM than the host would promise now.
 	b, err := unix.Mmap(-1, 0, int(r.Size), unix.PROT_READ|unix.PROT_WRITE,

@@ -31,9 +31,10 @@ type irqLevel struct {
 	gsi, level uint32
 }
 
-// IRQLine sets the level of an interrupt line.
+// IRQLine sets the level of an interrupt line. On arm64 that is a shared peripheral
+// interrupt, counted from 0.
 func (vm *VM) IRQLine(gsi uint32, level bool) error {
-	l := &irqLevel{gsi: gsi}
+	l := &irqLevel{gsi: irqNumber(gsi)}
 	if level {
 		l.level = 1
 	}
