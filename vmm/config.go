@@ -17,7 +17,8 @@ type Config struct {
 
 	// Memory is the size of the guest's RAM in bytes, a multiple of 4096, at least
 	// 1 MiB. Nothing of it is resident before the guest touches it. RAM that
-	// doesn't fit below 3 GiB continues at 4 GiB.
+	// doesn't fit below 3 GiB continues at 4 GiB. On arm64 it is at least 4 MiB, and
+	// all of it begins at 1 GiB.
 	Memory uint64
 
 	// CPUs is the number of vCPUs. Default 1.
@@ -45,11 +46,7 @@ type Config struct {
 	KickSignal unix.Signal
 }
 
-const (
-	minMemory = 1 << 20
-	maxMemory = 1 << 46 // half of what a host process can map
-	maxCPUs   = 254     // APIC ids are 8 bits wide, and 255 means all
-)
+const maxMemory = 1 << 46 // half of what a host process can map
 
 func (c Config) withDefaults() Config {
 	if c.Name == "" {

@@ -58,8 +58,13 @@ func (c *vcpu) handleExit(s patch.Section, reason kvm.Reason) (Exit, bool) {
 	case kvm.ExitInternalError:
 		code, data := c.kvm.InternalError()
 		return c.failed(reason, uint64(code), data), true
-	case kvm.ExitSystemEvent, kvm.ExitFailEntry:
+	case kvm.ExitSystemEvent:
+		return c.systemEvent(reason), true
+	case kvm.ExitFailEntry:
 		return c.failed(reason, c.kvm.SystemEvent(), nil), true
+	case kvm.ExitNoSyndrome:
+		syndrome, gpa := c.kvm.NoSyndrome()
+		return c.failed(reason, syndrome, []uint64{gpa}), true
 	default:
 		return c.failed(reason, 0, nil), true
 	}

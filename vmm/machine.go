@@ -12,7 +12,6 @@ import (
 	"github.com/vgraft/vgraft/internal/bus"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/kvm"
-	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/patch"
 )
 
@@ -26,11 +25,12 @@ type Machine struct {
 	mem     *guestmem.Memory
 	sys     *kvm.System
 	vm      *kvm.VM
+	chips   chips
 	vcpus   []*vcpu
 
 	// The address spaces and the interrupt lines taken. They don't change after New.
 	pio, mmio bus.Bus
-	irqs      [layout.GSIMax]bool
+	irqs      [lines]bool
 
 	state   stateBox
 	control chan struct{} // one token: held by Start, Pause, Resume and Close
@@ -108,11 +108,11 @@ func (m *Machine) create() (err error) {
 		return err
 	}
 
-	if m.mem, err = guestmem.New(m.cfg.Memory, guestmem.Range{Base: layout.HoleStart, Size: layout.HoleEnd - layout.HoleStart}); err != nil {
+	if m.mem, err = newMemory(m.cfg.Memory); err != nil {
 		return fmt.Errorf("vmm: %w", err)
 	}
 
-	if m.vm, err = m.sys.CreateVM(); err != nil {
+	if m.vm, err = createVM(m.sys, m.mem); err != nil {
 		return fmt.Errorf("vmm: %w", err)
 	}
 
@@ -122,7 +122,7 @@ func (m *Machine) create() (err error) {
 		}
 	}
 
-	if err := createBoard(m.vm); err != nil {
+	if m.chips, err = createChips(m.vm); err != nil {
 		return fmt.Errorf("vmm: %w", err)
 	}
 
@@ -133,6 +133,10 @@ func (m *Machine) create() (err error) {
 		}
 
 		m.vcpus = append(m.vcpus, &vcpu{machine: m, id: i, kvm: v, wake: make(chan struct{}, 1)})
+	}
+
+	if err := m.wire(); err != nil {
+		return fmt.Errorf("vmm: %w", err)
 	}
 
 	return nil
@@ -419,6 +423,8 @@ func (m *Machine) release() error {
 	for _, c := range m.vcpus {
 		errs = append(errs, c.kvm.Close())
 	}
+
+	errs = append(errs, m.chips.close())
 
 	if m.vm != nil {
 		errs = append(errs, m.vm.Close())

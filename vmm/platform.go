@@ -5,7 +5,6 @@ import (
 	"log/slog"
 
 	"github.com/vgraft/vgraft/internal/bus"
-	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/patch"
 )
 
@@ -35,8 +34,8 @@ func (p platform) MMIO(name string, base, size uint64, h Handler) error {
 }
 
 func (p platform) IRQ(gsi uint32) (IRQ, error) {
-	if gsi >= layout.GSIMax {
-		return nil, fmt.Errorf("interrupt line %d: there are %d", gsi, layout.GSIMax)
+	if gsi >= lines {
+		return nil, fmt.Errorf("interrupt line %d: there are %d", gsi, lines)
 	}
 
 	if p.m.irqs[gsi] {

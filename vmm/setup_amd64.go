@@ -8,6 +8,7 @@ import (
 
 	"github.com/vgraft/vgraft/internal/acpi"
 	"github.com/vgraft/vgraft/internal/boot"
+	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/kvm"
 	"github.com/vgraft/vgraft/internal/layout"
 )
@@ -73,22 +74,36 @@ func checkHost(sys *kvm.System, cpus int) error {
 	return nil
 }
 
-// createBoard makes the parts of the board that the kernel emulates. It comes before
-// the first vCPU, which gets its local APIC from it.
-func createBoard(vm *kvm.VM) error {
+func createVM(sys *kvm.System, _ *guestmem.Memory) (*kvm.VM, error) { return sys.CreateVM() }
+
+// chips are the parts of the board that the kernel emulates, where they have descriptors.
+type chips struct{}
+
+func (chips) close() error { return nil }
+
+// createChips comes before the first vCPU, which gets its local APIC from it.
+func createChips(vm *kvm.VM) (c chips, err error) {
 	if err := vm.SetTSSAddr(layout.TSS); err != nil {
-		return err
+		return c, err
 	}
 
 	if err := vm.SetIdentityMapAddr(layout.IdentityMap); err != nil {
-		return err
+		return c, err
 	}
 
 	if err := vm.CreateIRQChip(); err != nil {
-		return err
+		return c, err
 	}
 
-	return vm.CreatePIT()
+	return c, vm.CreatePIT()
+}
+
+// wire is for what comes after the vCPUs.
+func (m *Machine) wire() error { return nil }
+
+// systemEvent is the end of a guest that amd64 knows by other means.
+func (c *vcpu) systemEvent(reason kvm.Reason) Exit {
+	return c.failed(reason, c.kvm.SystemEvent(), nil)
 }
 
 // load writes the firmware's tables and the guest's program.

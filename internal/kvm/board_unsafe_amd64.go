@@ -6,9 +6,6 @@ import (
 	"github.com/bobuhiro11/gokvm/kvm"
 )
 
-// irqNumber is what KVM_IRQ_LINE calls an interrupt line.
-func irqNumber(gsi uint32) uint32 { return gsi }
-
 // SetTSSAddr gives KVM three pages below 4 GiB that Intel hosts need.
 func (vm *VM) SetTSSAddr(gpa uint64) error {
 	_, err := vm.call("KVM_SET_TSS_ADDR", kvm.IIO(nrSetTSSAddr), uintptr(gpa))
