@@ -160,13 +160,15 @@ func TestLoad_image(t *testing.T) {
 	crc := le.Uint32(st[16:])
 	clear(st[16:20])
 	require.Equal(t, crc32.ChecksumIEEE(st), crc)
-	require.EqualValues(t, 2, le.Uint64(st[104:]))
+	require.EqualValues(t, 3, le.Uint64(st[104:]))
 
-	config := bytesAt(t, m, le.Uint64(st[112:]), 48)
+	config := bytesAt(t, m, le.Uint64(st[112:]), 72)
 	require.Equal(t, "8868e871-e4f1-11d3-bc22-0080c73c8881", guid(config))
 	require.Equal(t, p.RSDP, le.Uint64(config[16:]))
 	require.Equal(t, "eb66918a-7eef-402a-842e-931d21c38ae9", guid(config[24:]))
 	require.Equal(t, []byte{1, 0, 8, 0, 0, 0, 0, 0}, bytesAt(t, m, le.Uint64(config[40:]), 8))
+	require.Equal(t, "888eb0c6-8ede-4ff5-a8f0-9aee5cb977c2", guid(config[48:]))
+	require.Equal(t, make([]byte, 16), bytesAt(t, m, le.Uint64(config[64:]), 16))
 
 	// The memory map covers RAM, once.
 	require.Equal(t, 40, be32("linux,uefi-mmap-desc-size"))

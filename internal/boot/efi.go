@@ -30,6 +30,7 @@ const (
 const (
 	efiConfigAt     = arm64.EFI + 0x400
 	efiPropertiesAt = arm64.EFI + 0x600
+	efiReservedAt   = arm64.EFI + 0x700
 	efiVendorAt     = arm64.EFI + 0x800
 	efiEnd          = arm64.EFI + 0x1000
 )
@@ -48,6 +49,7 @@ const (
 // Names of configuration tables (§4.6.1), as they are in memory.
 var (
 	guidACPI20     = [16]byte{0x71, 0xe8, 0x68, 0x88, 0xf1, 0xe4, 0xd3, 0x11, 0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81}
+	guidReserved   = [16]byte{0xc6, 0xb0, 0x8e, 0x88, 0xde, 0x8e, 0xf5, 0x4f, 0xa8, 0xf0, 0x9a, 0xee, 0x5c, 0xb9, 0x77, 0xc2}
 	guidProperties = [16]byte{0x8a, 0x91, 0x66, 0xeb, 0xef, 0x7e, 0x2a, 0x40, 0x84, 0x2e, 0x93, 0x1d, 0x21, 0xc3, 0x8a, 0xe9}
 )
 
@@ -69,11 +71,17 @@ func efiTables(rsdp uint64) []byte {
 	copy(config[24:], guidProperties[:])
 	put64(config[40:], efiPropertiesAt)
 
+	// Linux's own: a list of what a kernel that this one loads must leave alone, the tables
+	// of the interrupt controller. It is empty, and the kernel adds to it; without its
+	// head, which otherwise the kernel's EFI program makes, it complains.
+	copy(config[48:], guidReserved[:])
+	put64(config[64:], efiReservedAt)
+
 	put64(b, efiSignature)
 	put32(b[8:], efiRevision)
 	put32(b[12:], efiSystemSize)
 	put64(b[efiVendorPtrAt:], efiVendorAt)
-	put64(b[efiTablesNAt:], 2)
+	put64(b[efiTablesNAt:], 3)
 	put64(b[efiTablesPtrAt:], efiConfigAt)
 	put32(b[efiCRCAt:], crc32.ChecksumIEEE(b[:efiSystemSize])) // with 0 in its place
 

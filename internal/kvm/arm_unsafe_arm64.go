@@ -98,6 +98,9 @@ const (
 	EventSuspend  = 5
 )
 
+// IsReset2 says that an EventReset is PSCI's SYSTEM_RESET2, whose kind is in X1.
+func (c *VCPU) IsReset2() bool { return c.run.Data[0]>>32 != 0 && c.run.Data[1]&1 != 0 }
+
 // attrSMCCCFilter is an attribute of a machine (Linux
 // Documentation/virt/kvm/devices/vm.rst), since Linux 6.4.
 var attrSMCCCFilter = Attr{0, 0}
