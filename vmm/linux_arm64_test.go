@@ -31,7 +31,7 @@ echo "tables=$(ls /sys/firmware/acpi/tables | tr '\n' ' ')"
 echo "console=$(cat /sys/class/tty/console/active)"
 echo "devices=$(ls /sys/bus/acpi/devices | tr '\n' ' ')"
 echo "clocksource=$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
-dmesg | grep -iE 'ACPI.*(error|warn|bug|fail|excep|invalid)|BUG|WARNING|Firmware Bug|FW_|Call trace|efi:.*(fail|err)|GIC.*(fail|err)|psci.*(fail|err)' | sed 's/^/dmesg: /'
+dmesg | grep -iE 'ACPI.*(error|warn|bug|fail|excep|invalid)|BUG|WARNING|Firmware Bug|FW_|Call trace|efi:.*(fail|error)|GIC.*(fail|error)|psci.*(fail|error)' | sed 's/^/dmesg: /'
 dmesg | grep -E 'psci|GICv3|ITS|efi:|ACPI:|SPCR|PMU|smp:|Machine' | sed 's/^/log: /'
 echo "ready"
 while read -r cmd arg; do
