@@ -156,7 +156,7 @@ func (c *codec) text(p *string, n int) {
 // count is a number of elements of the given size that follow, for reading: 0 with an
 // error if there can't be as many. Elements that follow elsewhere are checked again there.
 func (c *codec) count(n uint32, size int) int {
-	if c.err == nil && uint64(n)*uint64(size) > uint64(len(c.b)) {
+	if c.err == nil && !c.writing && uint64(n)*uint64(size) > uint64(len(c.b)) {
 		c.fail(ErrTruncated, "%d elements of %d bytes don't fit", n, size)
 	}
 

@@ -15,10 +15,11 @@
 // table (Image.ConfigurationTable). ReadHost, ParseDump, ParseDir and ParseMemory go the
 // other way.
 //
-// Code in AML, the body of DSDT and SSDT, is bytes to this package.
+// Code in AML, the body of DSDT and SSDT, is bytes to this package. The rules of Lint about
+// it need a reader of AML: LintOptions.Code.
 //
-// The package is pure: it opens nothing but what it is given, keeps no state, and runs
-// anywhere. Values are not safe for concurrent change. No bytes make it panic, and what it
+// The package is pure: it opens nothing but what it is given (ReadHost is the exception),
+// keeps no state, and runs anywhere. Values are not safe for concurrent change. No bytes make it panic, and what it
 // allocates is bounded by a small multiple of the input.
 //
 // Sections in comments, as in §5.2.6, are those of the ACPI specification, release 6.5,
