@@ -9,6 +9,7 @@ import (
 // checker looks for mistakes in what was built, before it is encoded.
 type checker struct {
 	root, scope *Entry
+	here        *Entry // what is being defined; errors name it
 	errs        []error
 	depth       int
 	method      bool // inside of one
@@ -19,7 +20,7 @@ type checker struct {
 // check joins all mistakes that a list of terms has, each with its path.
 func check(list []*Node) error {
 	c := &checker{root: newRoot()}
-	c.scope = c.root
+	c.scope, c.here = c.root, c.root
 
 	if c.declare(list); c.depth == 0 {
 		c.all(list)
@@ -72,7 +73,7 @@ func (c *checker) enter(n *Node) {
 
 		switch {
 		case at == nil:
-			c.fail(scope, wrong(ErrName, "a path above the root"))
+			c.fail(scope, wrong(ErrName, "a path above the root, or too deep"))
 			return
 		case again && maybe == 0:
 			c.fail(at, ErrDuplicate)
@@ -109,8 +110,17 @@ func (c *checker) all(list []*Node) {
 
 // visit checks a node that stands where the letter says; see op.
 func (c *checker) visit(n *Node, letter byte) {
+	here := c.here
+	defer func() { c.here = here }()
+
+	if d := n.op.defines(); d >= 0 && d < len(n.args) && len(n.args[d].errs) == 0 {
+		if at := c.scope.make(n.args[d].text); at != nil {
+			c.here = at
+		}
+	}
+
 	for _, err := range n.errs {
-		c.fail(c.scope, err)
+		c.fail(c.here, err)
 	}
 
 	if len(n.errs) > 0 && n.op == opNull {
@@ -118,13 +128,13 @@ func (c *checker) visit(n *Node, letter byte) {
 	}
 
 	if !fits(n, letter) {
-		c.fail(c.scope, wrong(ErrContext, "%s", n.op.name))
+		c.fail(c.here, wrong(ErrContext, "%s", n.op.name))
 		return
 	}
 
 	if c.depth++; c.depth > maxDepth {
 		if c.depth == maxDepth+1 {
-			c.fail(c.scope, wrong(ErrDepth, "more than %d", maxDepth))
+			c.fail(c.here, wrong(ErrDepth, "more than %d", maxDepth))
 		}
 
 		c.depth--
@@ -157,7 +167,7 @@ func (c *checker) body(n *Node) {
 	switch {
 	case n.op.is(isScope):
 		if at := scope.make(n.args[0].text); at != nil {
-			c.scope = at
+			c.scope, c.here = at, at
 		}
 
 		if n.op.code == 0x14 {
@@ -205,20 +215,20 @@ func (c *checker) operator(n *Node, letter byte) {
 	switch {
 	case n.op.kind == kindCall:
 		if args, known := c.scope.method(n.text); known && args != len(n.args) && (args >= 0 || len(n.args) > 0) {
-			c.fail(c.scope, wrong(ErrArgs, "call of %s with %d, want %d", short(n.text), len(n.args), max(args, 0)))
+			c.fail(c.here, wrong(ErrArgs, "call of %s with %d, want %d", short(n.text), len(n.args), max(args, 0)))
 		}
 	case n.op == opName && letter == 't':
 		if args, _ := c.scope.method(n.text); args > 0 {
-			c.fail(c.scope, wrong(ErrArgs, "method %s wants %d: use Call", short(n.text), args))
+			c.fail(c.here, wrong(ErrArgs, "method %s wants %d: use Call", short(n.text), args))
 		}
 	case n.op.kind != kindOp:
 	case !c.method && (n.op.code >= 0x60 && n.op.code <= 0x6e || n.op.code == 0xa4):
-		c.fail(c.scope, wrong(ErrContext, "%s outside of a method", n.op.name))
+		c.fail(c.here, wrong(ErrContext, "%s outside of a method", n.op.name))
 	case c.loops == 0 && (n.op.code == 0xa5 || n.op.code == 0x9f):
-		c.fail(c.scope, wrong(ErrContext, "%s outside of While", n.op.name))
+		c.fail(c.here, wrong(ErrContext, "%s outside of While", n.op.name))
 	case n.op.code == 0x5b80:
 		if v, ok := n.args[3].Integer(); ok && v == 0 {
-			c.fail(c.scope.make(n.args[0].text), wrong(ErrValue, "a region of no length"))
+			c.fail(c.here, wrong(ErrValue, "a region of no length"))
 		}
 	case n.op.code == 0x5b81 || n.op.code == 0x5b87:
 		c.field(n)

@@ -11,7 +11,7 @@ type Entry struct {
 	arity  int   // of a method, and of what is external; -1 is not a method
 	kids   map[seg]*Entry
 	order  []*Entry
-	local  bool // in a method
+	depth  int
 }
 
 // newRoot is a namespace with what the specification predefines (§5.3.1, §5.7).
@@ -37,7 +37,7 @@ func (e *Entry) child(s seg) *Entry {
 		return k
 	}
 
-	k := &Entry{seg: s, parent: e, arity: -1, local: e.local}
+	k := &Entry{seg: s, parent: e, arity: -1, depth: e.depth + 1}
 	if e.kids == nil {
 		e.kids = map[seg]*Entry{}
 	}
@@ -68,10 +68,14 @@ func (e *Entry) base(path string) (*Entry, string) {
 	return e, segs
 }
 
-// make finds the entry that a definition in this scope is about, and makes it if need be.
+// maxSpace is how deep the namespace may be. What is looked for in all scopes above takes time.
+const maxSpace = 255
+
+// make finds the entry that a definition in this scope is about, and makes it if need be. It is
+// nil where the path leads above the root, or too deep.
 func (e *Entry) make(path string) *Entry {
 	at, segs := e.base(path)
-	if at == nil {
+	if at == nil || at.depth+(len(segs)+1)/5 > maxSpace {
 		return nil
 	}
 

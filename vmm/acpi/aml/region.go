@@ -117,9 +117,20 @@ func AccessAs(a Access, attrib uint8) FieldElement { return accessAs{a, attrib} 
 // AttribRawBytes 0x0e, AttribRawProcessBytes 0x0f.
 func AccessLength(a Access, attrib, length uint8) FieldElement { return extended{a, attrib, length} }
 
-// Connection says through which GPIO pins or which bus the fields that follow are reached: a
-// ResourceTemplate of one descriptor, or the Path of one.
-func Connection(to Data) FieldElement { return conn{arg(to)} }
+// Connection says through which GPIO pins or which bus the fields that follow are reached.
+func Connection(r Resource) FieldElement {
+	n := ResourceTemplate(r).node()
+	if len(n.errs) > 0 {
+		return conn{n}
+	}
+
+	b := Buffer([]byte(n.text[:len(n.text)-2])...) // without the end tag, as iasl has it
+
+	return conn{b.node()}
+}
+
+// ConnectionAt is Connection with a name that is bound to a ResourceTemplate.
+func ConnectionAt(path string) FieldElement { return conn{nameNode(path)} }
 
 func (u unit) element(uint64) *Node {
 	s, err := makeSeg(u.name)
@@ -168,14 +179,7 @@ func (e extended) element(uint64) *Node {
 	return raw(opExtend, uint64(e.a)|uint64(e.attrib)<<8|uint64(e.length)<<16)
 }
 
-func (c conn) element(uint64) *Node {
-	n := &Node{op: opConn, args: []*Node{c.n}}
-	if c.n.op != opName && c.n.op.code != 0x11 && len(c.n.errs) == 0 {
-		n.errs = append(n.errs, wrong(ErrContext, "a connection is a resource template or a path"))
-	}
-
-	return n
-}
+func (c conn) element(uint64) *Node { return &Node{op: opConn, args: []*Node{c.n}} }
 
 // fieldList makes the nodes of a list. An offset where the list stands already is left out,
 // as iasl does.

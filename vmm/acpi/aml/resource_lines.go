@@ -187,11 +187,12 @@ func decodeGPIO(d []byte) Resource {
 type Serial struct {
 	Controller      string
 	Index           uint8
-	Shared          bool // more than one device may use the connection; revision 2
+	Shared          bool // more than one device may use the connection
 	DeviceInitiated bool
 	Producer        bool
 	Bus             SerialBus
 	Vendor          []byte
+	Revision1       bool // the format from before ACPI 6.0
 }
 
 // SerialBus is what is particular to a bus.
@@ -247,7 +248,7 @@ func (u UART) bus() (uint8, uint16, []byte) {
 
 func (s Serial) put(b []byte) []byte {
 	kind, flags, data := s.Bus.bus()
-	revision := 1 + bit(s.Shared, 0)
+	revision := 2 - bit(s.Revision1, 0)
 
 	body := le16([]byte{revision, s.Index, kind, bit(s.DeviceInitiated, 0) | bit(!s.Producer, 1) | bit(s.Shared, 2)}, flags)
 	body = append(le16(append(body, 1), uint16(len(data)+len(s.Vendor))), data...)
@@ -273,17 +274,15 @@ func (s Serial) check() error {
 		return mistake("serial connection to no bus of I2C, SPI, UART")
 	}
 
-	if len(s.Vendor) > 4096 {
-		return mistake("%d bytes of vendor data", len(s.Vendor))
+	if len(s.Vendor) > 4096 || s.Shared && s.Revision1 {
+		return mistake("%d bytes of vendor data, or shared in revision 1", len(s.Vendor))
 	}
 
 	return checkPath(s.Controller)
 }
 
 func decodeSerial(r *reader) Resource {
-	r.u8()
-
-	s := Serial{Index: r.u8()}
+	s := Serial{Revision1: r.u8() == 1, Index: r.u8()}
 	kind, general, flags := r.u8(), r.u8(), r.u16()
 	s.DeviceInitiated, s.Producer, s.Shared = general&1 != 0, general&2 == 0, general&4 != 0
 	r.u8()
