@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/vgraft/vgraft/internal/kvm"
+	"github.com/vgraft/vgraft/vmm/acpi"
 )
 
 // Exited is the first vCPU of a machine that was never started, run by the test itself
@@ -62,3 +63,8 @@ func (e *Exited) Turn() bool {
 
 // Close gives up the vCPU, and leaves the machine to be closed.
 func (e *Exited) Close() { e.c.worker.Close() }
+
+// VirtSet makes the ACPI tables of a machine on arm64, on any host.
+func VirtSet(cpus int, pmu, serial bool) (*acpi.Set, error) {
+	return virtTables{cpus: cpus, pmu: pmu, serial: serial}.set()
+}

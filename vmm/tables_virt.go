@@ -106,13 +106,12 @@ func spcr() *acpi.SPCR {
 
 // devices is what no bus finds.
 func (v virtTables) devices() []aml.Object {
-	list := []aml.Object{osc()}
+	// All that a system offers is granted. Without the method Linux uses neither idle
+	// states nor performance controls.
+	list := []aml.Object{aml.OSC(aml.PlatformOSC, 1, 1<<32-1)}
 
 	for id := range v.cpus {
-		list = append(list, aml.Device(fmt.Sprintf("C%03X", id),
-			aml.Name("_HID", aml.String("ACPI0007")),
-			aml.Name("_UID", aml.Integer(id)),
-			aml.Method("_STA", 0, aml.Return(aml.Integer(0xf)))))
+		list = append(list, aml.CPU(uint32(id), aml.Method("_STA", 0, aml.Return(aml.Integer(0xf)))))
 	}
 
 	if v.serial {
@@ -128,36 +127,21 @@ func (v virtTables) devices() []aml.Object {
 	return append(list, events()...)
 }
 
-// osc is asked what system and platform do together; all that the system offers is
-// granted. Without it Linux uses neither idle states nor performance controls.
-func osc() aml.Object {
-	const (
-		platformWide     = "0811b06e-4a27-44f9-8d60-3cbbc22e7b48"
-		unrecognizedUUID = 4
-	)
-
-	return aml.Method("_OSC", 4,
-		aml.CreateDWordField(aml.Arg(3), aml.Zero, "CDW1"),
-		aml.If(aml.LEqual(aml.Arg(0), aml.ToUUID(platformWide)), aml.Return(aml.Arg(3))),
-		aml.Or(aml.Path("CDW1"), aml.Integer(unrecognizedUUID), aml.Path("CDW1")),
-		aml.Return(aml.Arg(3)))
-}
-
 // events is the device of events, and what they are about: see package ged.
 func events() []aml.Object {
 	return []aml.Object{
+		aml.OperationRegion("EREG", aml.SystemMemory, aml.Integer(arm64.GED), aml.Integer(4)),
+		aml.Field("EREG", aml.FieldFlags{Access: aml.DWordAcc, Update: aml.WriteAsZeros}, aml.Bits("ESEL", 32)),
 		aml.Device("PWRB",
 			aml.Name("_HID", aml.EISAID("PNP0C0C")),
 			aml.Name("_UID", aml.Zero)),
-		aml.Device("GED0",
-			aml.Name("_HID", aml.String("ACPI0013")),
-			aml.Name("_UID", aml.Zero),
-			aml.Name("_CRS", aml.ResourceTemplate(aml.Interrupt{GSIs: []uint32{arm64.SPI + arm64.IRQGED}})),
-			aml.OperationRegion("EREG", aml.SystemMemory, aml.Integer(arm64.GED), aml.Integer(4)),
-			aml.Field("EREG", aml.FieldFlags{Access: aml.DWordAcc, Update: aml.WriteAsZeros}, aml.Bits("ESEL", 32)),
-			aml.SerializedMethod("_EVT", 1, 0,
+		aml.GED("GED0", 0, aml.GEDEvent{
+			Interrupt: aml.Interrupt{GSIs: []uint32{arm64.SPI + arm64.IRQGED}},
+			Body: []aml.Term{
 				aml.Store(aml.Path("ESEL"), aml.Local(0)),
 				aml.If(aml.And(aml.Local(0), aml.Integer(1<<ged.PowerButton), nil),
-					aml.Notify(aml.Path(`\_SB.PWRB`), aml.Integer(0x80))))),
+					aml.Notify(aml.Path("PWRB"), aml.Integer(0x80))),
+			},
+		}),
 	}
 }
