@@ -24,6 +24,10 @@ func mayUse(from, to string, test bool) string {
 		return "patch serves any program: it knows no other package of the module"
 	case within(from, "elfdiff") && !test && !within(to, "elfdiff", "internal/payload"):
 		return "elfdiff is pure, and meets patch only in the payload format"
+	case within(from, "vmm/acpi/aml") && !test && !within(to, "vmm/acpi/aml"):
+		return "vmm/acpi/aml knows no other package of the module"
+	case within(from, "vmm/acpi") && !test && !within(to, "vmm/acpi"):
+		return "vmm/acpi is pure, for any program: numbers in, bytes out"
 	case within(to, "vmm/colo") && !within(from, "vmm/colo", "examples"):
 		return "vmm/colo stands on vmm, never the reverse"
 	case within(from, "internal") && within(to, "vmm") && !within(from, "internal/peers"):
@@ -136,7 +140,8 @@ func TestImports_outside(t *testing.T) { hold(t, outside) }
 
 // TestImports_linked holds, for what is linked in the end, what the rules above hold for
 // each step: patch, its service and its tool bring nothing but the standard library, a
-// program that serves no engine doesn't get net/http, and a machine brings no test package.
+// program that serves no engine doesn't get net/http, tables bring the standard library
+// alone, and a machine brings no test package.
 func TestImports_linked(t *testing.T) {
 	for _, p := range []string{"./patch", "./patch/control", "./patch/cmd/patchctl"} {
 		for _, d := range deps(t, p) {
@@ -147,6 +152,16 @@ func TestImports_linked(t *testing.T) {
 			}
 
 			require.False(t, p == "./patch" && within(d, "net"), "patch links %s", d)
+		}
+	}
+
+	for _, p := range []string{"./vmm/acpi", "./vmm/acpi/aml"} {
+		for _, d := range deps(t, p) {
+			if first, _, _ := strings.Cut(d, "/"); strings.Contains(first, ".") {
+				require.True(t, within(d, module+"/vmm/acpi"), "%s links %s", p, d)
+			}
+
+			require.False(t, d == "testing" || within(d, "net"), "%s links %s", p, d)
 		}
 	}
 

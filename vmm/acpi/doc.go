@@ -4,10 +4,11 @@
 //
 // A table's lengths, counts, offsets and checksum are computed. All else is written as it
 // is given, the revision too: where a table or a structure of it grew over time, its
-// revision (or, where there is one, its Length field) says which form is written. What
-// this package does not know is kept: a table of unknown signature as Raw, a structure of
-// unknown type as RawStructure, bytes behind the known ones in Header.Extra. So a table
-// that was read is written byte for byte, but for a wrong checksum, which gets right.
+// revision (or, where there is one, its Length field) says which form is written, and
+// fields that it hasn't are left out. What this package does not know is kept: a table of
+// unknown signature as Raw, a structure of unknown type as RawStructure, bytes behind the
+// known ones in Header.Extra. So a table that was read is written byte for byte, but for a
+// wrong checksum, which gets right.
 //
 // Set collects the tables of one machine. Set.Check looks for contradictions between them,
 // Lint adds the rules of an architecture, and a set becomes an image in guest memory
@@ -15,8 +16,8 @@
 // table (Image.ConfigurationTable). ReadHost, ParseDump, ParseDir and ParseMemory go the
 // other way.
 //
-// Code in AML, the body of DSDT and SSDT, is bytes to this package. The rules of Lint about
-// it need a reader of AML: LintOptions.Code.
+// Code in AML, the body of DSDT and SSDT, is bytes to this package; package aml makes and
+// reads it. Lint looks at its names and devices.
 //
 // The package is pure: it opens nothing but what it is given (ReadHost is the exception),
 // keeps no state, and runs anywhere. Values are not safe for concurrent change. No bytes make it panic, and what it

@@ -32,8 +32,8 @@ func (a Arch) String() string {
 type LintOptions struct {
 	Arch Arch
 
-	// Code reads the AML of a DSDT or SSDT for the rules about devices. Without it those
-	// don't apply.
+	// Code reads the AML of a DSDT or SSDT for the rules about devices, each once and in
+	// the order of the set. Nil is ReadCode.
 	Code func(body []byte) (*Code, error)
 }
 
@@ -79,9 +79,12 @@ func Lint(s *Set, o LintOptions) []Finding {
 		rule(s, &r)
 	}
 
-	if o.Code != nil {
-		lintCode(s, &r, arch, o.Code)
+	read := o.Code
+	if read == nil {
+		read = ReadCode
 	}
+
+	lintCode(s, &r, arch, read)
 
 	return r.sorted()
 }

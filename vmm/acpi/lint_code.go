@@ -7,47 +7,9 @@ import (
 	"strings"
 )
 
-// Code is what the rules want to know of AML.
-type Code struct {
-	// Names are the full paths of everything that is defined, such as `\_SB.PCI0._PRT`.
-	Names []string
-
-	Devices []CodeDevice
-}
-
-// CodeDevice is a device.
-type CodeDevice struct {
-	Path string   // full, such as `\_SB.PCI0`
-	HID  string   // "PNP0A08"; empty if it isn't constant
-	CIDs []string // likewise
-
-	// UID is _UID, if HasUID: it is a constant number.
-	UID    uint64
-	HasUID bool
-
-	// Names are those defined right in it, such as "_CCA".
-	Names []string
-
-	// Interrupts are those of a constant _CRS.
-	Interrupts []uint32
-}
-
-// is says whether the device is of a kind.
-func (d *CodeDevice) is(ids ...string) bool {
-	for _, id := range ids {
-		if d.HID == id || slices.Contains(d.CIDs, id) {
-			return true
-		}
-	}
-
-	return false
-}
-
-func (d *CodeDevice) has(name string) bool { return slices.Contains(d.Names, name) }
-
 // lintCode applies the rules about AML to the DSDT and the SSDTs together.
 func lintCode(s *Set, r *report, arch Arch, read func([]byte) (*Code, error)) {
-	all := &Code{}
+	var list []*Code
 
 	for _, t := range s.Tables {
 		var body []byte
@@ -67,8 +29,10 @@ func lintCode(s *Set, r *report, arch Arch, read func([]byte) (*Code, error)) {
 			continue
 		}
 
-		all.Names, all.Devices = append(all.Names, c.Names...), append(all.Devices, c.Devices...)
+		list = append(list, c)
 	}
+
+	all := joined(list)
 
 	if arch == ArchARM64 {
 		lintARM64Code(all, r)
@@ -85,13 +49,14 @@ func lintARM64Code(c *Code, r *report) {
 	}
 
 	for _, n := range c.Names {
-		last := n[strings.LastIndexAny(n, `\.^`)+1:]
-		for len(last) < signatureSize {
-			last += "_"
-		}
+		for part := range strings.SplitSeq(strings.TrimLeft(n, `\^`), ".") {
+			for len(part) < signatureSize {
+				part += "_"
+			}
 
-		if why, ok := forbidden[last]; ok {
-			r.warn("arm64-aml", "DSDT", "%s: %s is not used on arm64: %s", n, last, why)
+			if why, ok := forbidden[part]; ok {
+				r.warn("arm64-aml", "DSDT", "%s: %s is not used on arm64: %s", n, part, why)
+			}
 		}
 	}
 

@@ -182,6 +182,9 @@ func deviceSamples() []sample {
 		if revision < 3 {
 			t.UARTClockFrequency = 0
 		}
+		if revision < 4 {
+			t.PreciseBaudRate = 0
+		}
 
 		return t
 	}

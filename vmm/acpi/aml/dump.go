@@ -119,11 +119,11 @@ func (d *dumper) text(n *Node) string {
 	case kindNull:
 		return ""
 	case kindInt:
-		if n.op.width == 0 {
+		if n.op.code == 0xff {
 			return n.op.name
 		}
 
-		return fmt.Sprintf("%#x", n.num)
+		return fmt.Sprintf("%#x", n.num) // even 0 and 1: iasl refuses the word One in a _BIX
 	case kindRaw:
 		return fmt.Sprintf("%#x", n.num)
 	case kindString:

@@ -56,7 +56,7 @@ func (n *Node) EISAID() (string, bool) {
 }
 
 // maxBuffer is how long a buffer of few bytes may say to be before Bytes refuses it.
-const maxBuffer = 1 << 20
+const maxBuffer = 1 << 16
 
 // Bytes are those of a buffer of constant size, with the zeroes that it doesn't list.
 func (n *Node) Bytes() ([]byte, bool) {
@@ -89,10 +89,9 @@ func (n *Node) Elements() ([]*Node, bool) {
 
 // Resources are the descriptors of a buffer that is a resource template.
 func (n *Node) Resources() ([]Resource, error) {
-	b, ok := n.Bytes()
-	if !ok {
-		return nil, wrong(ErrResource, "not a buffer of constant size")
+	if n.op.code != 0x11 || n.op.kind != kindOp {
+		return nil, wrong(ErrResource, "not a buffer")
 	}
 
-	return ParseResources(b)
+	return ParseResources([]byte(n.text))
 }
