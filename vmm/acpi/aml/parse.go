@@ -81,9 +81,8 @@ func ParseWith(b []byte, methods map[string]int) (*Tree, error) {
 	// hide definitions: look for them until there are no more.
 	for last, round := -1, 0; round < maxRounds; round++ {
 		p := newParser(b, known)
-		_, _ = p.terms()
 
-		if p.defined == last {
+		if _, err := p.terms(); err == nil && !p.skipped || p.defined == last {
 			break
 		}
 
@@ -109,6 +108,7 @@ type parser struct {
 	b        []byte
 	off, end int
 	depth    int
+	skipped  bool // something that wasn't understood
 	final    bool // errors count, and the bodies of methods are read
 
 	root, scope *Entry // what this reading defines

@@ -137,6 +137,8 @@ func (p *parser) block(n *Node) (*Node, error) {
 		return nil, err
 	}
 
+	p.skipped = p.skipped || err != nil
+
 	// While definitions are looked for, what isn't understood is stepped over.
 	p.off, p.end, p.scope, p.known = p.end, end, scope, known
 
