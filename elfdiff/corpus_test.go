@@ -46,15 +46,25 @@ const (
 //	calls: name arg; name arg    calls whose answers are compared; a "; " is between two
 //	diff: text                   how much the two versions differ: information only
 //	pin: replace                 take the module's version by replace, not by require: something else requires a newer one
-//	accept: SYMBOL SYMBOL        what the patch's author would accept: an attempt with elfdiff.Options.Accept follows
+//	part: FILE FILE:1,3          what of the release is the fix: files of the module, or hunks of them, as diff -U0 counts them
+//	why: text                    what makes what the author has written, or accepted, as good as the release
+//	accept: SYMBOL SYMBOL        what the patch's author would accept: elfdiff.Options.Accept
 //	ci: yes                      part of the list that runs without -corpus.all
 //
-// Files follow as in pairs, with go.mod for the requirements of other modules; a file named
-// fixed/x.go is for the fixed program alone: a hook that the author of the patch would write.
+// Files follow as in pairs, with go.mod for the requirements of other modules. Two are what
+// the author of the patch would write: a file named fixed/x.go is for the fixed program
+// alone, a hook, say; fix.diff is a patch of the vulnerable version of the module. With it,
+// or with part:, the fixed version is only for the answers.
 //
-// What comes of an entry is recorded in outcomes.txt, and must stay so: a patch through
-// slots alone, one that needs data words too (Options.ProcessWide), one that its author
-// must help (accept: or a file in fixed/), or a refusal, with its kinds.
+// What comes of an entry is recorded in outcomes.txt, and must stay so. Each is tried in
+// this order:
+//
+//	slots    a patch of the release, through slots alone
+//	words    one that needs data words too (Options.ProcessWide, here and below)
+//	part     one of part: alone, of which nobody has written a line
+//	custom   one of what its author has written or accepted
+//	hook     the same, with functions that run when the patch is applied
+//	refused  with the kinds of the last refusals
 func TestCorpus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds many modules, and gets them from the network")
@@ -114,6 +124,9 @@ func TestCorpus_parse(t *testing.T) {
 		{"calls: f x\n", "", "no calls"},
 		{"calls:", "call:", "call"},
 		{"flaw:", "pin: exclude\nflaw:", "pin"},
+		{"flaw:", "part: ../x.go\nflaw:", "../x.go"},
+		{"flaw:", "part: x.go:0\nflaw:", "no hunk"},
+		{"flaw:", "accept: slot:x\nflaw:", "why"},
 		{"-- main.go --\npackage main\n", "", "no main.go"},
 		{"main.go --", "../main.go --", "../main.go"},
 	} {
@@ -131,6 +144,7 @@ type entry struct {
 	head    map[string]string
 	replace bool // the version of the module is taken by replace
 	accept  []string
+	part    []hunks
 	ci      bool
 	calls   []call
 	files   map[string]string
@@ -191,6 +205,10 @@ func parseEntry(name, text string) (*entry, error) {
 		return nil, fmt.Errorf("%s: twice the same version", name)
 	}
 
+	if e.byHand() && e.head["why"] == "" {
+		return nil, fmt.Errorf("%s: no why", name)
+	}
+
 	if e.files["main.go"] == "" {
 		return nil, fmt.Errorf("%s: no main.go", name)
 	}
@@ -202,7 +220,7 @@ func (e *entry) header(key, value string) error {
 	e.head[key] = value
 
 	switch {
-	case slices.Contains([]string{"id", "module", "vulnerable", "fixed", "flaw", "diff"}, key):
+	case slices.Contains([]string{"id", "module", "vulnerable", "fixed", "flaw", "diff", "why"}, key):
 	case key == "calls":
 		for c := range strings.SplitSeq(value, "; ") { // an argument may have a ";" of its own
 			name, arg, _ := strings.Cut(c, " ")
@@ -210,6 +228,11 @@ func (e *entry) header(key, value string) error {
 		}
 	case key == "accept":
 		e.accept = strings.Fields(value)
+	case key == "part":
+		var err error
+		e.part, err = parsePart(value)
+
+		return err
 	case key == "pin" && value == "replace":
 		e.replace = true
 	case key == "ci" && value == "yes":
@@ -221,9 +244,9 @@ func (e *entry) header(key, value string) error {
 	return nil
 }
 
-// helped says whether the author of the patch has done something for it.
-func (e *entry) helped() bool {
-	return len(e.accept) > 0 || slices.ContainsFunc(slices.Collect(maps.Keys(e.files)), isHook)
+// byHand says whether the author of the patch has done something for it.
+func (e *entry) byHand() bool {
+	return len(e.accept) > 0 || e.files[fixDiff] != "" || slices.ContainsFunc(slices.Collect(maps.Keys(e.files)), isHook)
 }
 
 func isHook(file string) bool { return strings.HasPrefix(file, "fixed/") }
@@ -232,30 +255,31 @@ func isHook(file string) bool { return strings.HasPrefix(file, "fixed/") }
 func (e *entry) try(t *testing.T) string {
 	t.Helper()
 
-	was := e.build(t, e.head["vulnerable"], false)
-	is := e.build(t, e.head["fixed"], false)
+	was, is := e.build(t, e.head["vulnerable"]), e.build(t, e.head["fixed"])
 	wasSaid, isSaid := e.answers(t, was), e.answers(t, is)
 	require.NotEqual(t, wasSaid, isSaid, "the entry shows no difference")
 
-	base := e.open(t, was)
-	fix := e.open(t, is)
+	base, release := e.open(t, was), e.open(t, is)
 
 	var kinds []string
 
 	for _, attempt := range []struct {
-		outcome string
-		options elfdiff.Options
+		outcome  string
+		sensible bool
+		options  elfdiff.Options
 	}{
-		{"slots", elfdiff.Options{}},
-		{"words", elfdiff.Options{ProcessWide: true}},
-		{"hook", elfdiff.Options{ProcessWide: true, Accept: e.accept}},
+		{"slots", true, elfdiff.Options{}},
+		{"words", true, elfdiff.Options{ProcessWide: true}},
+		{"part", len(e.part) > 0 && !e.byHand(), elfdiff.Options{ProcessWide: true}},
+		{"custom", e.byHand(), elfdiff.Options{ProcessWide: true, Accept: e.accept}},
 	} {
-		if attempt.outcome == "hook" {
-			if !e.helped() {
-				break
-			}
+		if !attempt.sensible {
+			continue
+		}
 
-			fix = e.open(t, e.build(t, e.head["fixed"], true))
+		fix := release
+		if attempt.outcome == "part" || attempt.outcome == "custom" {
+			fix = e.repaired(t, base, was, is, attempt.outcome == "custom")
 		}
 
 		report, err := elfdiff.Diff(t.Context(), base, fix, attempt.options)
@@ -263,6 +287,13 @@ func (e *entry) try(t *testing.T) string {
 
 		if len(report.Refusals) == 0 {
 			e.patch(t, was, report, wasSaid, isSaid)
+
+			switch {
+			case len(report.Hooks) > 0:
+				return "hook"
+			case fix != release:
+				e.checkAlone(t, fix, isSaid)
+			}
 
 			return attempt.outcome
 		}
@@ -329,7 +360,7 @@ func (e *entry) ask(proc *process) (answers []string) {
 }
 
 // build builds the program with one version of the module, in a directory of its own.
-func (e *entry) build(t *testing.T, version string, hooked bool) (program string) {
+func (e *entry) build(t *testing.T, version string) (program string) {
 	t.Helper()
 
 	root, err := filepath.Abs("..")
@@ -345,21 +376,12 @@ func (e *entry) build(t *testing.T, version string, hooked bool) (program string
 		mod += fmt.Sprintf("replace %[1]s => %[1]s %[2]s\n", e.head["module"], version)
 	}
 
-	files := maps.Clone(e.files)
-	files["harness.go"] = string(harness)
-	files["go.mod"] = mod + files["go.mod"]
-
+	mod += e.files["go.mod"]
 	dir := t.TempDir()
 
-	for name, content := range files {
-		if isHook(name) {
-			if !hooked {
-				continue
-			}
+	e.write(t, dir, func(name string) bool { return !isHook(name) && name != fixDiff })
 
-			name = strings.TrimPrefix(name, "fixed/")
-		}
-
+	for name, content := range map[string]string{"harness.go": string(harness), "go.mod": mod} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666))
 	}
 
@@ -418,12 +440,15 @@ func readOutcomes(t *testing.T) map[string]string {
 		}
 
 		verdict, _, _ := strings.Cut(outcome, ":")
-		require.Contains(t, []string{"slots", "words", "hook", "refused"}, verdict, "%s: %s", outcomesFile, line)
+		require.Contains(t, corpusOutcomes, verdict, "%s: %s", outcomesFile, line)
 		outcomes[name] = outcome
 	}
 
 	return outcomes
 }
+
+// corpusOutcomes are what may come of an entry.
+var corpusOutcomes = []string{"slots", "words", "part", "custom", "hook", "refused"}
 
 // corpusResults are what came of the entries in this run.
 type corpusResults struct {
@@ -465,8 +490,9 @@ func (r *corpusResults) String() string {
 		refusals = append(refusals, fmt.Sprint(k, " ", kinds[k]))
 	}
 
-	return fmt.Sprintf("%d real fixes: %d patched with slots alone, %d with words, %d with a hook, %d refused (%s)",
-		len(r.got), verdicts["slots"], verdicts["words"], verdicts["hook"], verdicts["refused"], strings.Join(refusals, ", "))
+	return fmt.Sprintf("%d real fixes: as released, %d patched with slots alone, %d with words; %d with the release's changes that are the fix; "+
+		"%d with changes by hand, %d with a hook; %d refused (%s)",
+		len(r.got), verdicts["slots"], verdicts["words"], verdicts["part"], verdicts["custom"], verdicts["hook"], verdicts["refused"], strings.Join(refusals, ", "))
 }
 
 // write records the outcomes of this run, and keeps those of entries that weren't in it.
@@ -478,7 +504,7 @@ func (r *corpusResults) write(t *testing.T, old map[string]string, entries []*en
 
 	var out strings.Builder
 
-	out.WriteString("# What comes of each entry: slots, words, hook, or refused:kind,kind\n")
+	out.WriteString("# What comes of each entry: slots, words, part, custom, hook, or refused:kind,kind\n")
 	out.WriteString("# Made by go test ./elfdiff -run TestCorpus -corpus.all -corpus.update\n")
 
 	for _, e := range entries {

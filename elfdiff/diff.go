@@ -8,8 +8,10 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/vgraft/vgraft/elfdiff/internal/emit"
 	"github.com/vgraft/vgraft/elfdiff/internal/goobj"
 	"github.com/vgraft/vgraft/elfdiff/internal/program"
+	"github.com/vgraft/vgraft/internal/payload"
 )
 
 // Options of a comparison. The zero value is the safest.
@@ -19,8 +21,16 @@ type Options struct {
 	// process's, so that such a patch can only be applied everywhere at once.
 	ProcessWide bool
 
-	// Accept overrides refusals, each by its Refusal.ID. The payload records them.
+	// Accept overrides refusals, each by its Refusal.ID. The payload records them. To accept
+	// closures, method values, function values or goroutines is to accept those that the
+	// process has already; the functions that make them must be reachable, or be accepted too.
 	Accept []string
+
+	// Expect are package variables, by their symbols as the linker names them, such as
+	// "main.limit", and the bytes that they must have in memory for the patch to be applied:
+	// as many as the variable has, and of one with pointers only zeroes. They are read with no
+	// lock. Applying the patch is patch.ErrExpectation otherwise, and changes nothing.
+	Expect map[string][]byte
 
 	// Stack are the payloads that are applied to the program when this one is, the bottom
 	// one first: what runs then is what the fixed build is compared with, and the payload
@@ -29,7 +39,7 @@ type Options struct {
 }
 
 // Diff compares the build that runs with the one that has the fix. The error is that they
-// can't be compared, or ErrStack; what can't be patched is in the report.
+// can't be compared, ErrStack, or ErrExpect; what can't be patched is in the report.
 func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
 	r := &Report{Base: base.Info.BuildID, Fixed: fixed.Info.BuildID}
 
@@ -51,6 +61,8 @@ func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
 		return r, err
 	}
 
+	program.NameFunctions(progs...)
+
 	st, err := overlay(progs[0], progs[2:], files)
 	if err != nil {
 		return nil, fmt.Errorf("elfdiff: %w", err)
@@ -69,6 +81,10 @@ func Diff(ctx context.Context, base, fixed *Build, o Options) (*Report, error) {
 	a.buildInfo = [2]*BuildInfo{&base.Info, &fixed.Info}
 	r.analysis = a
 	a.safe = map[string]bool{}
+
+	if a.expect, err = a.expectations(); err != nil {
+		return nil, fmt.Errorf("elfdiff: %w", err)
+	}
 
 	for _, o := range base.Objects {
 		a.safe[o.Package] = o.Safe
@@ -181,6 +197,7 @@ type analysis struct {
 	stack     *program.Stack // of which the program is the base
 	accepted  []string       // by the authors of the payloads in it
 	opts      Options
+	expect    []payload.ExpectBytes
 	report    *Report
 	buildInfo [2]*BuildInfo
 
@@ -193,7 +210,7 @@ type analysis struct {
 	why        map[*program.Symbol]string // functions are included
 	newItabs   map[*program.Symbol]bool   // of the fixed program, that the process lacks
 	hooks      map[string]*program.Symbol // of the fixed program, by what they are
-	inits      []string                   // packages that the process lacks, in the order of their initialisation
+	inits      []emit.InitPlan            // initialisers that the process lacks, in their order
 
 	copies, old  map[*program.Symbol]bool
 	temps        map[*program.Symbol]*program.Symbol
@@ -342,9 +359,9 @@ func (a *analysis) take() {
 		a.touch(a.hooks[h], "hook "+h)
 	}
 
-	for _, pkg := range a.inits {
-		for _, f := range initsOf(a.fixed, pkg) {
-			a.touch(f, "initialises "+pkg)
+	for _, in := range a.inits {
+		for _, f := range in.Funcs {
+			a.touch(f, "initialises "+in.Package)
 		}
 	}
 
@@ -389,7 +406,16 @@ func (a *analysis) list() {
 
 	slices.Sort(r.Slots)
 
-	r.Inits = a.inits
+	for _, in := range a.inits {
+		if !a.inProcess(in.Package) {
+			r.Inits = append(r.Inits, in.Package)
+			continue
+		}
+
+		for _, f := range in.Funcs {
+			r.Inits = append(r.Inits, f.Name)
+		}
+	}
 
 	for _, f := range a.included {
 		switch {

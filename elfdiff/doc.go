@@ -29,7 +29,14 @@
 // otherwise in memory now, and whatever else a running process can't take back.
 //
 // A Refusal says what, why, what the author can do, and what would lift it. The author can
-// take one upon themselves by Options.Accept; the payload says so.
+// take one upon themselves by Options.Accept; the payload says so. Closures, method values,
+// function values and goroutines that are accepted are those that there are: what makes them
+// counts as a caller, so that those made later are of the new version.
+//
+// An initialiser that is new runs when the payload is loaded, where it does no more than give
+// values to variables that are new too. A variable beside others in a package's initialiser
+// isn't lifted that way, since the compiler makes one function of all of them; one that an
+// init function sets, behind the others of its package, is. A hook can set any.
 //
 // # Hooks
 //
@@ -47,7 +54,7 @@
 // Programs are for linux/amd64 or linux/arm64, made by Go 1.26 or 1.27. A payload is for one
 // build of one program. What old code has stored, numbers whose meaning changed, say, or
 // what it computed from constants that changed, no comparison of code can see: that is for
-// hooks and expectations.
+// hooks and expectations, see Options.Expect.
 //
 // The package is pure: any system can make a payload for any other. It runs the go command
 // and reads and writes what it is told to; it prints nothing and holds no state.

@@ -139,7 +139,7 @@ func (a *analysis) include(f *program.Symbol, why string) {
 
 	for i := range f.Relocs() {
 		r := &f.Relocs()[i]
-		if r.Sym == nil || r.Marks() || r.Weak || isTLS(r.Type) || r.Sym == f {
+		if r.Sym == nil || r.Marks() || r.Weak && !isMapInit(r) || isTLS(r.Type) || r.Sym == f {
 			continue
 		}
 
@@ -168,6 +168,10 @@ func (a *analysis) include(f *program.Symbol, why string) {
 		}
 	}
 }
+
+// isMapInit is true of the call of an initialiser to the part of it that fills a map: it is
+// weak, so that the linker can leave it out with the map.
+func isMapInit(r *program.Reloc) bool { return r.Weak && r.Live && isCall(*r) }
 
 func isTLS(t goobj.RelocType) bool {
 	return t == goobj.TLSLE || t == goobj.TLSIE || t == goobj.ARM64TLSLE || t == goobj.ARM64TLSIE

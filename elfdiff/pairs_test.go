@@ -34,6 +34,7 @@ import (
 //	want: nothing              no change at all
 //	want: refuse KIND SYMBOL   a refusal; KIND may be a|b, SYMBOL may be *. All lines must come true.
 //	options: process-wide
+//	accept: ID ID              refusals that the author takes upon themselves: elfdiff.Options.Accept
 //	before: name arg; name arg calls made before the patch is applied
 //	calls: name arg; name arg  calls whose answers are compared, each made of a fresh process too
 //	same: yes                  the answers of base and fixed are the same
@@ -103,6 +104,7 @@ type pair struct {
 	outcome     string // safe, right, nothing, refuse
 	refusals    []want
 	processWide bool
+	accept      []string
 
 	before, calls  []call
 	same, stateful bool
@@ -217,6 +219,8 @@ func (p *pair) header(key, value string) error {
 		p.env[strings.TrimPrefix(key, "env-")] = strings.Fields(value)
 	case key == "options" && value == "process-wide":
 		p.processWide = true
+	case key == "accept":
+		p.accept = strings.Fields(value)
 	case key == "needs" && value == "cgo":
 		p.cgo = true
 	case key == "slow" && value == "yes":
@@ -493,7 +497,7 @@ func checkPair(t *testing.T, p *pair, b *builds) {
 	}
 
 	report, err := elfdiff.Diff(t.Context(), b.open(t, base, p), b.open(t, fixed, p),
-		elfdiff.Options{ProcessWide: p.processWide})
+		elfdiff.Options{ProcessWide: p.processWide, Accept: strings.Fields(p.own(strings.Join(p.accept, " ")))})
 	require.NoError(t, err)
 
 	found := describe(report)

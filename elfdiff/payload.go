@@ -65,13 +65,13 @@ func (a *analysis) plan(o PayloadOptions) emit.Plan {
 
 	p := emit.Plan{
 		Base: a.base, GoVersion: base.Toolchain(),
-		Include: a.included, Resolve: a.resolve, Hooks: a.hooks,
+		Include: a.included, Resolve: a.resolve, Hooks: a.hooks, Inits: a.inits,
 		KeepMethod: func(t *program.Symbol, i int) bool {
 			m := t.Methods()[i]
 			return m.Kept() || !t.Linked || a.calledByHost(t, m.Ifn)
 		},
 		Meta: payload.Meta{
-			Name: o.Name, Depends: a.report.Stack,
+			Name: o.Name, Depends: a.report.Stack, Expect: a.expect,
 			Target: payload.Target{
 				BuildID: base.BuildID, GoVersion: base.GoVersion, Arch: base.Arch, PIE: base.PIE, Anchor: anchor,
 			},
@@ -84,10 +84,6 @@ func (a *analysis) plan(o PayloadOptions) emit.Plan {
 	}
 
 	slices.SortFunc(p.Itabs, func(x, y *program.Symbol) int { return strings.Compare(x.Name, y.Name) })
-
-	for _, pkg := range a.inits {
-		p.Inits = append(p.Inits, emit.InitPlan{Package: pkg, Funcs: initsOf(a.fixed, pkg)})
-	}
 
 	for i, s := range a.slots {
 		first := !slices.ContainsFunc(a.slots[:i], func(t slot) bool { return t.name == s.name })

@@ -204,7 +204,12 @@ type way struct {
 	word    string // the kind of a word of read-only data that leads here; empty is none
 	at      edge   // that word
 	holders []edge // who has a function value that the word is of
-	slot    string // that the way leads through: binding it closes the way
+
+	// makers have such values come about: where the author puts up with those that there are,
+	// the ones that are made from now on must be of the new version all the same.
+	makers []*program.Symbol
+
+	slot string // that the way leads through: binding it closes the way
 }
 
 // ways lists the references to a function of the running program.
@@ -285,12 +290,12 @@ func (x *references) closure(s *program.Symbol, e edge) way {
 	case strings.Contains(n, ".deferwrap"), x.optimised && onStack(x.arch, e):
 		return way{caller: e.from}
 	case strings.Contains(n, ".gowrap"):
-		return way{kind: RefuseGoroutine, detail: "goroutines that " + e.from.Name + " started may run it"}
+		return way{kind: RefuseGoroutine, detail: "goroutines that " + e.from.Name + " started may run it", makers: makersOf(e)}
 	case strings.HasSuffix(n, "-fm"):
-		return way{kind: RefuseMethodValue, detail: "method values that " + e.from.Name + " made may be stored"}
+		return way{kind: RefuseMethodValue, detail: "method values that " + e.from.Name + " made may be stored", makers: makersOf(e)}
 	}
 
-	return way{kind: RefuseClosure, detail: "closures that " + e.from.Name + " made may be stored"}
+	return way{kind: RefuseClosure, detail: "closures that " + e.from.Name + " made may be stored", makers: makersOf(e)}
 }
 
 // values looks at who uses the function value of a function: the one word that all
@@ -305,7 +310,7 @@ func (x *references) values(value *program.Symbol) (out []way) {
 		case i >= 0:
 			out = append(out, way{slot: x.slots[i].name})
 		case e.from.IsText() && startsGoroutine(e):
-			out = append(out, way{kind: RefuseGoroutine, detail: "goroutines that " + e.from.Name + " started may run it"})
+			out = append(out, way{kind: RefuseGoroutine, detail: "goroutines that " + e.from.Name + " started may run it", makers: makersOf(e)})
 		default:
 			holders = append(holders, e)
 		}
@@ -316,7 +321,7 @@ func (x *references) values(value *program.Symbol) (out []way) {
 	}
 
 	return append(out, way{
-		kind: RefuseFunctionValue, word: payload.WordFuncValue, at: edge{value, value.Relocs()[0]}, holders: holders,
+		kind: RefuseFunctionValue, word: payload.WordFuncValue, at: edge{value, value.Relocs()[0]}, holders: holders, makers: makersOf(holders...),
 		detail: "a value of it, that " + label(holders[0].from) + " has, may be stored anywhere",
 	})
 }
@@ -334,10 +339,34 @@ func (r *reach) close(s *program.Symbol) {
 		case r.taken(w.kind, s):
 		case w.word == "" || !r.opts.ProcessWide:
 			r.open(w.kind, s, w.detail)
+			r.remake(w.kind, s, w)
 		default:
 			r.word(s, w)
 		}
 	}
+}
+
+// remake has the makers of a function's values be of the new version where the author puts
+// up with those that were made already.
+func (r *reach) remake(kind RefusalKind, s *program.Symbol, w way) {
+	if !slices.Contains(r.opts.Accept, Refusal{Kind: kind, Symbol: s.Name}.ID()) {
+		return
+	}
+
+	for _, m := range w.makers {
+		r.spoil(m, s)
+	}
+}
+
+// makersOf are the functions among those that have a function value, as long as they may run.
+func makersOf(holders ...edge) (makers []*program.Symbol) {
+	for _, e := range holders {
+		if e.from.IsText() && !e.from.Dead && !isInit(e.from) {
+			makers = append(makers, e.from)
+		}
+	}
+
+	return makers
 }
 
 // startsGoroutine says whether a reference to a function value is the argument of a go
@@ -364,6 +393,8 @@ func (r *reach) word(s *program.Symbol, w way) {
 	if w.word == payload.WordFuncValue {
 		if why := r.repointable(s, w.holders); why != "" {
 			r.refuse(RefuseSignature, s.Name, why, r.path(s))
+			r.remake(RefuseSignature, s, w)
+
 			return
 		}
 	}

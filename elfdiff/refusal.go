@@ -121,7 +121,7 @@ var kinds = map[RefusalKind]struct {
 	RefuseVariableValue:  {RungHook, "leave the initial value as it is, and set the variable in a load hook"},
 	RefuseVariablePruned: {RungHook, "use a variable that the program uses already, or a new one"},
 	RefuseInitialiser:    {RungHook, "leave the initialiser as it is, and do what is new in a load hook"},
-	RefuseNewVariable:    {RungHook, "give the variable a constant initial value, or set it in a load hook"},
+	RefuseNewVariable:    {RungHook, "give the variable a constant initial value, or set it in an init function behind the package's others, or in a load hook"},
 	RefusePackageInit:    {RungInstance, "use a package that the program has already"},
 	RefuseSlot:           {RungNone, "leave the declarations of slots as they are"},
 	RefuseSignature:      {RungNone, "leave the signature as it is, and add a function"},

@@ -20,7 +20,7 @@ type Report struct {
 	LinesOnly int      `json:"linesOnly,omitempty"` // functions of which only line numbers changed
 	Slots     []string `json:"slots,omitempty"`     // that the payload binds
 	Hooks     []string `json:"hooks,omitempty"`     // of the patch, and their functions
-	Inits     []string `json:"inits,omitempty"`     // packages that are initialised when the payload is loaded
+	Inits     []string `json:"inits,omitempty"`     // packages, and initialisers of packages of the program, that are run when the payload is loaded
 	Functions []Change `json:"functions,omitempty"` // in the payload, and why
 	Variables []string `json:"variables,omitempty"` // new ones
 	Types     []string `json:"types,omitempty"`     // new ones
@@ -104,7 +104,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	if len(r.Refusals) == 0 {
 		p.list("slots bound", r.Slots)
 		p.list("hooks", r.Hooks)
-		p.list("packages initialised at load", r.Inits)
+		p.list("initialised at load", r.Inits)
 
 		if len(r.Functions) > 0 {
 			p.f("functions in the payload:\n")

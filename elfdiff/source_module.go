@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -191,11 +192,24 @@ func (s *source) copyModule(ctx context.Context, path, dir string) (string, erro
 		return "", err
 	}
 
+	// A module of the time before go.mod has one in the cache alone, beside its files. A
+	// directory needs its own; without a version of Go it is of the same language.
+	if mod := filepath.Join(to, "go.mod"); !exists(mod) {
+		if err := os.WriteFile(mod, []byte("module "+strconv.Quote(path)+"\n"), 0o600); err != nil {
+			return "", err
+		}
+	}
+
 	if _, err := s.run(ctx, "mod", "edit", "-replace="+path+"="+to, s.modfile); err != nil {
 		return "", err
 	}
 
 	return to, s.settle(ctx)
+}
+
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
 }
 
 // standard gives a GOROOT whose files can be replaced. A toolchain that the go command has

@@ -214,7 +214,9 @@ func proxy(t *testing.T) (url string) {
 		var w bytes.Buffer
 
 		z := zip.NewWriter(&w)
-		source["go.mod"] = mod
+		if strings.Contains(mod, "\ngo ") { // the proxy makes one up for a module that has none
+			source["go.mod"] = mod
+		}
 
 		for name, text := range source {
 			f, err := z.Create(path + "@" + version + "/" + name)
@@ -234,6 +236,7 @@ func proxy(t *testing.T) (url string) {
 
 	add("example.com/m", "v1.0.0", mod, map[string]string{"m.go": strings.Replace(lib, "package lib", "package m", 1)})
 	add("example.com/m", "v1.0.1", mod, map[string]string{"m.go": strings.Replace(repaired(), "package lib", "package m", 1)})
+	add("example.com/old", "v1.0.0", "module example.com/old\n", map[string]string{"m.go": strings.Replace(lib, "package lib", "package old", 1)})
 	add("example.com/n", "v0.1.0", "module example.com/n\n\ngo 1.26\n", map[string]string{"n.go": "package n\n\nfunc N() int { return 41 }\n"})
 	add("example.com/m", "v1.0.2", mod+"\nrequire example.com/n v0.1.0\n", map[string]string{
 		"m.go": "package m\n\nimport \"example.com/n\"\n\n//go:noinline\nfunc Answer(n0 int) int { return n0 + n.N() }\n",
@@ -309,6 +312,28 @@ func TestFromSource_modules(t *testing.T) {
 	work := write(t, map[string]string{"go.work": "go 1.26\n\nuse " + dir + "\n"})
 	_, err = FromSource(t.Context(), SourceOptions{Base: base, Dir: dir, Env: append(env, "GOWORK="+work+"/go.work"), Modules: []string{"example.com/m@v1.0.1"}})
 	require.ErrorIs(t, err, ErrMissing)
+}
+
+// TestFromSource_oldModule patches a module of the time before go.mod.
+func TestFromSource_oldModule(t *testing.T) {
+	env := plain("GOPROXY="+proxy(t), "GONOSUMDB=*", "GOMODCACHE="+t.TempDir(), "GOFLAGS=-modcacherw")
+
+	files := sources()
+	files["go.mod"] += "\nrequire example.com/old v1.0.0\n"
+	files["lib/lib.go"] = "package lib\n\nimport \"example.com/old\"\n\nfunc Answer(n int) int { return old.Answer(n) }\n"
+	dir := write(t, files)
+
+	tidy := exec.CommandContext(t.Context(), "go", "mod", "tidy")
+	tidy.Dir, tidy.Env = dir, env
+	text, err := tidy.CombinedOutput()
+	require.NoError(t, err, "%s", text)
+
+	base, err := Open(t.Context(), goBuild(t, dir, env), OpenOptions{Dir: dir, Env: env})
+	require.NoError(t, err)
+
+	fixed, err := FromSource(t.Context(), SourceOptions{Base: base, Dir: dir, Env: env, Patches: []SourcePatch{{Root: "example.com/old", Diff: modulePatch("n + 1", "n + 41")}}})
+	require.NoError(t, err)
+	require.Equal(t, "42  0", answers(t, fixed))
 }
 
 func modulePatch(from, to string) []byte {

@@ -102,18 +102,8 @@ func (a *analysis) checkInitialisers() {
 		}
 	}
 
-	a.checkNewPackages()
+	a.checkNewInitialisers()
 	a.checkInitOrder()
-
-	for _, f := range a.fixed.Symbols {
-		if !f.Linked || !f.IsText() || !isInit(f) || a.samePackage(f.Package()) || !a.inProcess(f.Package()) {
-			continue
-		}
-
-		if s := a.inBase(f); s == nil || !s.Defined() {
-			a.refuse(RefuseInitialiser, f.Name, "it is new, and its package was initialised already", nil)
-		}
-	}
 }
 
 // inProcess says whether the running program has anything of a package.
@@ -132,7 +122,7 @@ func (a *analysis) inProcess(pkg string) bool {
 }
 
 // isShared is true of what any package may define that uses it.
-func isShared(s *program.Symbol) bool { return s.Hashed || s.Flags&1 != 0 }
+func isShared(s *program.Symbol) bool { return s.Shared || s.Flags&1 != 0 }
 
 // checkInitOrder refuses that packages would be initialised in another order: they were
 // already.
@@ -169,7 +159,7 @@ func (a *analysis) checkNewVariables() {
 	}
 
 	for _, s := range a.fixed.Symbols {
-		if !s.IsText() || !isInit(s) {
+		if !s.IsText() || !isInit(s) || a.isIncluded[s] { // one that is included is run
 			continue
 		}
 

@@ -24,6 +24,7 @@
 //
 //	handle.In(sec)(srv, req)
 //
+// Domain.Do is a section for a goroutine that has no worker and needs one now and then.
 // Sections must not block: no worker waits for another, but Apply does wait until the
 // last one has moved on. Code that runs in no section uses Slot.Get, which reads the
 // default domain: each call is wholly old or new, and Apply does not wait for it.

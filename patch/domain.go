@@ -117,3 +117,19 @@ func (d *Domain) NewWorker(name string) *Worker {
 
 	return w
 }
+
+// Do runs f in a section, with a worker that has this name and is there for this call
+// alone. It is for what happens now and then, on a goroutine that has no worker of its
+// own: whoever runs sections often keeps a worker, which costs less.
+//
+// It must not be called inside a section of the same domain, which Barrier mode would have
+// wait for itself: pass that section on instead. Nor may f block.
+func (d *Domain) Do(name string, f func(Section)) {
+	w := d.NewWorker(name)
+	defer w.Close()
+
+	s := w.Enter()
+	defer w.Leave()
+
+	f(s)
+}

@@ -29,6 +29,33 @@ func TestDomain_appliedIsTheCallers(t *testing.T) {
 	require.Equal(t, []*patch.Patch{p}, d.Applied())
 }
 
+// Do is a section as any other: a transition waits for it, and it leaves nothing behind.
+func TestDomain_do(t *testing.T) {
+	d := patch.NewDomain("d")
+	p := fix(t, "p", alpha)
+	engine := patch.NewEngine(patch.Options{})
+
+	d.Do("now and then", func(s patch.Section) {
+		require.Equal(t, "alpha", alpha.In(s)())
+
+		var late *patch.TimeoutError
+
+		_, err := engine.Apply(untilSwap(t, d), p, patch.On(d))
+		require.ErrorAs(t, err, &late)
+		require.Equal(t, "now and then", late.Worker)
+		require.Equal(t, "alpha", alpha.In(s)())
+	})
+
+	require.Empty(t, apply(t, p, d).Workers, "it is gone")
+	d.Do("now and then", func(s patch.Section) { require.Equal(t, "alpha/p", alpha.In(s)()) })
+
+	require.PanicsWithValue(t, "boom", func() { d.Do("now and then", func(patch.Section) { panic("boom") }) })
+
+	_, err := engine.Revert(t.Context(), p, patch.On(d))
+	require.NoError(t, err, "what a panic goes through is left")
+	d.Do("now and then", func(s patch.Section) { require.Equal(t, "alpha", alpha.In(s)()) })
+}
+
 func TestWorker_sectionKeepsItsView(t *testing.T) {
 	d := patch.NewDomain("d")
 	p := fix(t, "p", alpha, beta)

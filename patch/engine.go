@@ -23,8 +23,8 @@ type Options struct {
 
 	// Journal keeps what is applied to the attached domains, for Restore in the next
 	// process. With one, a transition is of attached domains only, whose names tell them
-	// apart, and the engine's transitions run one at a time. nil keeps nothing. The
-	// journal stays the caller's to close.
+	// apart, and the engine's transitions run one at a time. What it says is revoked is so
+	// from the start. nil keeps nothing. The journal stays the caller's to close.
 	Journal *Journal
 
 	// Loader makes files into patches, for Upload. nil takes the payloads that elfdiff
@@ -66,6 +66,9 @@ type Engine struct {
 	journal *Journal // nil if there is none
 	trust   *trust
 	watch   watch
+
+	noting   sync.Mutex // held by who writes to the journal; guards what follows
+	lastNote Record     // that was written; its Version is 0 if none was
 
 	fleet lock // held by transitions everywhere and by Attach
 	noted lock // held by transitions while there is a journal, after fleet

@@ -36,6 +36,10 @@ type Record struct {
 	Domains    []RecordedDomain
 	Everywhere []ID            // applied to every domain, those made later too; bottom first
 	Patches    []RecordedPatch // all that a stack names, and perhaps others that are loaded
+
+	// What was revoked, in this process or in one before it, of any build.
+	Revoked     []ID    `json:",omitempty"`
+	RevokedKeys []KeyID `json:",omitempty"`
 }
 
 // RecordedDomain is a domain and what was applied to it.
@@ -226,7 +230,31 @@ func (r Record) check() error {
 		return fmt.Errorf("everywhere there is %w", err)
 	}
 
+	if err := checkRevoked(r.Revoked); err != nil {
+		return err
+	}
+
+	if err := checkRevoked(r.RevokedKeys); err != nil {
+		return err
+	}
+
 	return r.Pending.check()
+}
+
+// checkRevoked wants the ids in their order, each once and in its one spelling.
+func checkRevoked[S ~string](ids []S) error {
+	for i, id := range ids {
+		switch {
+		case !utf8.ValidString(string(id)):
+			return notText(string(id))
+		case id == "" || id != normal(id):
+			return fmt.Errorf("revoked %q, which isn't an id as this program writes it", id)
+		case i > 0 && ids[i-1] >= id:
+			return fmt.Errorf("revoked %q after %q", id, ids[i-1])
+		}
+	}
+
+	return nil
 }
 
 func checkStack(stack []ID, known map[ID]bool) error {

@@ -420,7 +420,12 @@ func FuzzDecodeJournal(f *testing.F) {
 	empty, err := encodeJournal(Record{Version: journalVersion})
 	require.NoError(f, err)
 
+	revoked, err := encodeJournal(Record{Version: journalVersion, Revoked: []ID{"a", "b"}, RevokedKeys: []KeyID{"c"}})
+	require.NoError(f, err)
+
 	f.Add(string(good), false)
+	f.Add(body(revoked), true)
+	f.Add(strings.Replace(body(revoked), `"b"`, `"a"`, 1), true)
 	f.Add(body(good), true)
 	f.Add(body(empty), true)
 	f.Add(strings.Replace(body(good), "vm-1", "vm-2", 1), true)

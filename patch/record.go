@@ -72,7 +72,47 @@ func (e *Engine) settleNames(names ...string) {
 // note writes down how things are: what is applied here, and for domains that nothing has
 // happened to yet what the journal said when it was opened, for they may still be restored.
 func (e *Engine) note(pending *RecordedOp) error {
-	r := Record{Host: BuildID(), Time: time.Now(), Pending: pending}
+	e.noting.Lock()
+	defer e.noting.Unlock()
+
+	return e.write(e.recordNow(pending))
+}
+
+// noteRevoked has the journal say what is revoked. A transition may be under way: what was
+// written when it began is left as it is.
+func (e *Engine) noteRevoked() error {
+	if e.journal == nil {
+		return nil
+	}
+
+	e.noting.Lock()
+	defer e.noting.Unlock()
+
+	r := e.lastNote
+	if r.Version == 0 {
+		r = e.recordNow(nil)
+	}
+
+	return e.write(r)
+}
+
+// write writes the record, with what is revoked now. The caller holds noting.
+func (e *Engine) write(r Record) error {
+	r.Version, r.Time = journalVersion, time.Now()
+	r.Revoked, r.RevokedKeys = e.trust.keeps()
+
+	if err := e.journal.write(r); err != nil {
+		return err
+	}
+
+	e.lastNote = r
+
+	return nil
+}
+
+// recordNow is how things are.
+func (e *Engine) recordNow(pending *RecordedOp) Record {
+	r := Record{Host: BuildID(), Pending: pending}
 
 	before := e.journal.Previous()
 	if before.Host != r.Host {
@@ -116,7 +156,7 @@ func (e *Engine) note(pending *RecordedOp) error {
 		r.Patches = append(r.Patches, names[id])
 	}
 
-	return e.journal.write(r)
+	return r
 }
 
 // recorded gives the ids of the patches, and notes what they are.
@@ -156,7 +196,8 @@ func (r Record) domain(name string) (RecordedDomain, bool) {
 // begun: Journal.Previous has it. Nothing recorded is nothing to do.
 //
 // It is ErrOtherBuild when another build of the program wrote the journal, which may well
-// contain what was patched; ErrUnknown for a patch that isn't loaded; or what Apply gives.
+// contain what was patched; ErrUnknown for a patch that isn't loaded, ErrRevoked for one that
+// can't be since it was revoked while it was applied; or what Apply gives.
 // Then what this call has applied is reverted.
 func (e *Engine) Restore(ctx context.Context, on Target) (reports []Report, err error) {
 	var before Record
@@ -179,7 +220,11 @@ func (e *Engine) Restore(ctx context.Context, on Target) (reports []Report, err 
 			s, err := e.Get(string(id))
 			if err != nil {
 				i := slices.IndexFunc(before.Patches, func(p RecordedPatch) bool { return p.ID == id })
-				return &StateError{Op: OpRestore, Patch: before.Patches[i].Name, Err: ErrUnknown, Detail: "id " + string(id)}
+				if err = ErrUnknown; e.trust.idRevoked(id) {
+					err = ErrRevoked // why it couldn't be loaded
+				}
+
+				return &StateError{Op: OpRestore, Patch: before.Patches[i].Name, Err: err, Detail: "id " + string(id)}
 			}
 
 			if !applied(s.Patch) {

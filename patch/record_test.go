@@ -431,3 +431,129 @@ func TestRestore_endsHalfWay(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want[:2], stack(), "from then on it is as it is")
 }
+
+// written is what a journal says that is in use.
+func written(t *testing.T, path string) Record {
+	t.Helper()
+
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+
+	r, err := decodeJournal(b)
+	require.NoError(t, err)
+
+	return r
+}
+
+// TestRevoke_journal: what was revoked is so in the next process, of whatever build; what the
+// options said is theirs to say again.
+func TestRevoke_journal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	ctx := t.Context()
+
+	j, err := OpenJournal(path)
+	require.NoError(t, err)
+
+	e := NewEngine(Options{Journal: j, Revoked: []ID{"by-options"}})
+	d := attached(t, e, "one")[0]
+	p, q := recordedPatch(t, "p"), recordedPatch(t, "q")
+
+	_, err = e.Apply(ctx, p, On(d))
+	require.NoError(t, err)
+	require.NoError(t, e.Revoke(p.ID()))
+	require.NoError(t, e.RevokeKey("AB"))
+	require.Equal(t, []ID{p.ID()}, written(t, path).Revoked)
+	require.Equal(t, []KeyID{"ab"}, written(t, path).RevokedKeys)
+	require.Equal(t, []ID{p.ID()}, written(t, path).Domains[0].Stack, "where it is applied it stays")
+
+	_, err = e.Apply(ctx, q, On(d))
+	require.NoError(t, err)
+	require.Equal(t, []ID{p.ID()}, written(t, path).Revoked, "transitions keep it")
+	require.NoError(t, j.Close())
+
+	e, j = restart(t, path)
+	d = attached(t, e, "one")[0]
+	require.True(t, e.trust.keyRevoked("ab"))
+	require.False(t, e.trust.idRevoked("by-options"))
+	require.ErrorIs(t, e.Load(ctx, p), ErrRevoked)
+
+	_, err = e.Restore(ctx, On(d))
+	require.ErrorIs(t, err, ErrRevoked)
+	require.Empty(t, d.Applied())
+
+	// Nothing has happened in this process yet, and what may still be restored stays.
+	require.NoError(t, e.Revoke("another"))
+	require.Equal(t, []ID{p.ID(), q.ID()}, written(t, path).Domains[0].Stack)
+	require.ElementsMatch(t, []ID{"another", p.ID()}, written(t, path).Revoked)
+
+	// Another build of the program restores nothing, and takes nothing that was revoked.
+	r := written(t, path)
+	r.Host = "another build"
+	require.NoError(t, j.write(r))
+	require.NoError(t, j.Close())
+
+	e, _ = restart(t, path)
+	require.True(t, e.trust.idRevoked("another") && e.trust.keyRevoked("ab"))
+
+	_, err = e.Apply(ctx, q, On(attached(t, e, "one")[0]))
+	require.NoError(t, err)
+	require.ElementsMatch(t, []ID{"another", p.ID()}, written(t, path).Revoked)
+}
+
+// TestRevoke_duringTransition: the journal goes on to say what is under way.
+func TestRevoke_duringTransition(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+
+	e, _ := restart(t, path)
+	d := attached(t, e, "one")[0]
+	revoked := make(chan error, 1)
+
+	p, err := Spec{
+		Name: "p", Bindings: []Binding{Func(recordedSlot, func() string { return "p" })},
+		Hooks: Hooks{PostApply: func(context.Context, *Transition, error) { revoked <- e.Revoke("other") }},
+	}.New()
+	require.NoError(t, err)
+
+	seen := Record{}
+	e.journal.steps.rename = func(from, to string) error {
+		err := os.Rename(from, to)
+		if r := written(t, path); len(r.Revoked) > 0 && seen.Version == 0 {
+			seen = r
+		}
+
+		return err
+	}
+
+	_, err = e.Apply(t.Context(), p, On(d))
+	require.NoError(t, err)
+	require.NoError(t, <-revoked)
+	require.NotNil(t, seen.Pending)
+	require.Equal(t, p.ID(), seen.Pending.Patch)
+	require.Empty(t, seen.Domains[0].Stack, "as when it began")
+
+	r := written(t, path)
+	require.Nil(t, r.Pending)
+	require.Equal(t, []ID{"other"}, r.Revoked)
+	require.Equal(t, []ID{p.ID()}, r.Domains[0].Stack)
+}
+
+// TestRevoke_journalFails: it is revoked all the same, and written with what comes next.
+func TestRevoke_journalFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+
+	e, j := restart(t, path)
+	d := attached(t, e, "one")[0]
+	p, q := recordedPatch(t, "p"), recordedPatch(t, "q")
+
+	fails := errors.New("no space")
+	rename := j.steps.rename
+	j.steps.rename = func(string, string) error { return fails }
+
+	require.ErrorIs(t, e.Revoke(p.ID()), fails)
+	require.ErrorIs(t, e.Load(t.Context(), p), ErrRevoked)
+
+	j.steps.rename = rename
+	_, err := e.Apply(t.Context(), q, On(d))
+	require.NoError(t, err)
+	require.Equal(t, []ID{p.ID()}, written(t, path).Revoked)
+}

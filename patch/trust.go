@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // trust is what an engine lets in.
@@ -19,12 +22,17 @@ type trust struct {
 	mu          sync.Mutex // guards what follows
 	revoked     map[ID]bool
 	revokedKeys map[KeyID]bool
+
+	// Of these, what the journal has: not what the options say each time anew.
+	kept     map[ID]bool
+	keptKeys map[KeyID]bool
 }
 
 func newTrust(o Options) *trust {
 	t := &trust{
 		loader: o.Loader, maxFile: o.MaxFile, unsigned: o.AllowUnsigned,
 		keys: map[KeyID]ed25519.PublicKey{}, revoked: map[ID]bool{}, revokedKeys: map[KeyID]bool{},
+		kept: map[ID]bool{}, keptKeys: map[KeyID]bool{},
 	}
 
 	if t.maxFile <= 0 {
@@ -49,7 +57,40 @@ func newTrust(o Options) *trust {
 		t.revokedKeys[normal(k)] = true
 	}
 
+	if o.Journal != nil { // whatever build wrote it
+		before := o.Journal.Previous()
+		t.keep(before.Revoked...)
+		t.keepKeys(before.RevokedKeys...)
+	}
+
 	return t
+}
+
+// keep revokes ids that the journal has, or will have.
+func (t *trust) keep(ids ...ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	for _, id := range ids {
+		t.revoked[id], t.kept[id] = true, true
+	}
+}
+
+func (t *trust) keepKeys(keys ...KeyID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	for _, k := range keys {
+		t.revokedKeys[k], t.keptKeys[k] = true, true
+	}
+}
+
+// keeps is what the journal should have.
+func (t *trust) keeps() ([]ID, []KeyID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	return slices.Sorted(maps.Keys(t.kept)), slices.Sorted(maps.Keys(t.keptKeys))
 }
 
 // normal is an id as the package writes it.
@@ -59,28 +100,39 @@ func normal[S ~string](id S) S { return S(strings.ToLower(string(id))) }
 // applied, or put in place of others. Where it is applied it stays, and is listed as
 // revoked: reverting and unloading it are the operator's to do, and work as ever. As long
 // as it is applied everywhere, no further domain can be attached: such a domain would have
-// to begin with it. A transition that is under way isn't called back. It lasts as long as
-// the engine; Options.Revoked is for what is known from the start.
-func (e *Engine) Revoke(id ID) {
+// to begin with it. A transition that is under way isn't called back.
+//
+// With a journal it lasts as long as that: engines that are made with it later, in another
+// build of the program too, begin with it. Without one it lasts as long as the engine. The
+// error is that it couldn't be written down, or that the id is none, ErrInvalid; what couldn't
+// be written down is revoked as long as the engine lasts, and written with what comes next.
+// Options.Revoked is for what is known from the start.
+func (e *Engine) Revoke(id ID) error {
+	if id == "" || !utf8.ValidString(string(id)) {
+		return fmt.Errorf("patch: revoke %q: %w", id, ErrInvalid)
+	}
+
 	id = normal(id)
-
-	e.trust.mu.Lock()
-	e.trust.revoked[id] = true
-	e.trust.mu.Unlock()
-
+	e.trust.keep(id)
+	err := e.noteRevoked()
 	e.emit(Event{Kind: EventRevoked, ID: id, Patch: e.nameOf(id)})
+
+	return err
 }
 
 // RevokeKey does the same for every patch that was, or will be, uploaded with a signature
 // of this key.
-func (e *Engine) RevokeKey(key KeyID) {
+func (e *Engine) RevokeKey(key KeyID) error {
+	if key == "" || !utf8.ValidString(string(key)) {
+		return fmt.Errorf("patch: revoke key %q: %w", key, ErrInvalid)
+	}
+
 	key = normal(key)
-
-	e.trust.mu.Lock()
-	e.trust.revokedKeys[key] = true
-	e.trust.mu.Unlock()
-
+	e.trust.keepKeys(key)
+	err := e.noteRevoked()
 	e.emit(Event{Kind: EventRevoked, Key: key})
+
+	return err
 }
 
 func (e *Engine) nameOf(id ID) string {
@@ -89,6 +141,13 @@ func (e *Engine) nameOf(id ID) string {
 	}
 
 	return ""
+}
+
+func (t *trust) idRevoked(id ID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	return t.revoked[id]
 }
 
 func (t *trust) keyRevoked(k KeyID) bool {

@@ -15,9 +15,9 @@ func TestRevoke(t *testing.T) {
 	key := newKey(1)
 	file := signed(t, "fix", key)
 
-	for name, revoke := range map[string]func(*patch.Engine, *patch.Patch){
-		"id":  func(e *patch.Engine, p *patch.Patch) { e.Revoke(p.ID()) },
-		"key": func(e *patch.Engine, _ *patch.Patch) { e.RevokeKey(patch.KeyIDOf(publicOf(key))) },
+	for name, revoke := range map[string]func(*patch.Engine, *patch.Patch) error{
+		"id":  func(e *patch.Engine, p *patch.Patch) error { return e.Revoke(p.ID()) },
+		"key": func(e *patch.Engine, _ *patch.Patch) error { return e.RevokeKey(patch.KeyIDOf(publicOf(key))) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, _ := uploads(patch.Options{TrustedKeys: []ed25519.PublicKey{publicOf(key)}})
@@ -29,7 +29,7 @@ func TestRevoke(t *testing.T) {
 			_, err = e.Apply(t.Context(), p, patch.Everywhere())
 			require.NoError(t, err)
 
-			revoke(e, p)
+			require.NoError(t, revoke(e, p))
 
 			require.True(t, e.List()[0].Revoked)
 			require.Equal(t, 1, e.Stats().Revoked)
@@ -68,4 +68,8 @@ func TestRevoke_byOptions(t *testing.T) {
 	// A key revokes what it signed, and not what nobody signed.
 	e = patch.NewEngine(patch.Options{RevokedKeys: []patch.KeyID{""}})
 	require.NoError(t, e.Load(t.Context(), p))
+
+	require.ErrorIs(t, e.Revoke(""), patch.ErrInvalid)
+	require.ErrorIs(t, e.Revoke("\xff"), patch.ErrInvalid)
+	require.ErrorIs(t, e.RevokeKey(""), patch.ErrInvalid)
 }

@@ -1,6 +1,9 @@
 package vmm
 
-import "github.com/vgraft/vgraft/internal/device"
+import (
+	"github.com/vgraft/vgraft/internal/device"
+	"github.com/vgraft/vgraft/patch"
+)
 
 // The contract between a machine and its devices. The declarations stand in an
 // internal package, so that the devices that come with vmm can implement them without
@@ -17,23 +20,21 @@ type (
 	// A device may also implement Starter and io.Closer.
 	Device = device.Device
 
-	// Handler is what a device does when the guest touches one of its windows:
-	//
-	//	Read(s patch.Section, off uint64, data []byte)
-	//	Write(s patch.Section, off uint64, data []byte)
+	// Handler is what a device does when the guest touches one of its windows. Slots
+	// makes one that can be repaired while guests run, Direct one of plain methods.
 	//
 	// The vCPU thread that exited calls it, inside a section: other vCPUs may call it
 	// at the same time, it must not block, and it must not keep data. The offset is
 	// relative to the window; len(data) is the width of the access, 1, 2, 4 or 8
 	// bytes, and the access lies wholly inside the window. Bytes are little-endian.
-	// Read must fill data.
-	//
-	// To make a handler repairable while guests run, let it do nothing but call a slot:
-	//
-	//	var fifoWrite = patch.NewSlot("example.com/fifo.write", (*FIFO).write)
-	//
-	//	func (f *FIFO) Write(s patch.Section, off uint64, data []byte) { fifoWrite.In(s)(f, s, off, data) }
+	// A read must fill data.
 	Handler = device.Handler
+
+	// Accesses are a handler's two functions, for Direct:
+	//
+	//	Read(s patch.Section, off uint64, data []byte)
+	//	Write(s patch.Section, off uint64, data []byte)
+	Accesses = device.Accesses
 
 	// Platform is what a machine offers a device while it attaches:
 	//
@@ -42,7 +43,7 @@ type (
 	//	IRQ(gsi uint32) (IRQ, error)
 	//	Memory() Memory
 	//	Domain() *patch.Domain
-	//	Stop(r ExitReason)
+	//	Stop(s patch.Section, r ExitReason)
 	//	Log() *slog.Logger
 	//
 	// PIO claims size ports from base, and MMIO size bytes of guest-physical
@@ -50,8 +51,9 @@ type (
 	// the interrupt line with that number (GSI). Those three are for Attach only.
 	// Memory is the guest's RAM. Domain is where a device's own goroutines register as
 	// workers, so that they run patched code like the vCPUs do. Stop asks the machine
-	// to end with this reason: it returns at once, from any goroutine, and the first
-	// request wins. Log is the machine's logger and never nil.
+	// to end with this reason, in the caller's section, as IRQ.Set: it returns at once,
+	// from any goroutine, and the first request wins. Log is the machine's logger and
+	// never nil.
 	//
 	// It is implemented by this package's machines and by vmmtest.Platform. Methods may
 	// be added, so embed vmmtest's in a fake rather than write a third.
@@ -59,10 +61,13 @@ type (
 
 	// IRQ is an interrupt line:
 	//
-	//	Set(level bool) error
+	//	Set(s patch.Section, level bool) error
 	//
-	// Set may be called from any goroutine and doesn't block. A line that several
-	// devices share is not modelled: one owner, one line.
+	// Set may be called from any goroutine and doesn't block. The section is the
+	// caller's: that of the access, or of the worker of a device's own goroutine.
+	// Whoever has none uses patch.Domain.Do of Platform.Domain. A line that several
+	// devices share is not modelled: one owner, one line. The zero IRQ is connected to
+	// nothing.
 	IRQ = device.IRQ
 
 	// Memory is guest RAM by guest-physical address:
@@ -91,6 +96,29 @@ type (
 	// ExitReason says why a machine ended. Its String method names the reason.
 	ExitReason = device.ExitReason
 )
+
+// Slots makes a handler of a device and two slots, which are called with the section of
+// the access. Where nothing else leads to their functions, they can be repaired while
+// guests run.
+//
+//	var (
+//		fifoRead  = patch.NewSlot("example.com/fifo.read", (*FIFO).read)
+//		fifoWrite = patch.NewSlot("example.com/fifo.write", (*FIFO).write)
+//	)
+//
+//	func (f *FIFO) Attach(p vmm.Platform) error {
+//		return p.MMIO("fifo", base, size, vmm.Slots(f, fifoRead, fifoWrite))
+//	}
+//
+// A nil device or slot is a mistake of the program, and panics.
+func Slots[T any](dev *T, read, write *patch.Slot[func(*T, patch.Section, uint64, []byte)]) Handler {
+	return device.Slots(dev, read, write)
+}
+
+// Direct makes a handler of a device's methods. They are reached through no slot, and so
+// can't be repaired themselves, unlike what they call through slots of their own with the
+// section that they are given.
+func Direct(a Accesses) Handler { return device.Direct(a) }
 
 // The reasons for which a machine ends.
 const (

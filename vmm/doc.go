@@ -28,8 +28,9 @@
 // Each vCPU is one operating system thread. When the guest does something that KVM
 // leaves to us, the thread enters a section of the machine's patch.Domain, and in it
 // calls the slot that handles exits. That finds the device whose window was touched
-// and calls its Handler, which is a slot again. All of one exit is done by one
-// version of the monitor.
+// and calls its Handler, which is made of slots again. What the device then asks of the
+// machine, to drive an interrupt line or to end, are slots too, and it passes the section
+// on to them. All of one exit is done by one version of the monitor.
 //
 // # Repair
 //

@@ -16,7 +16,7 @@ type Dice struct{}
 
 var throw = patch.NewSlot("example.com/dice.throw", (*Dice).throw)
 
-func (d *Dice) Attach(p vmm.Platform) error { return p.MMIO("dice", 0xd000_0000, 1, d) }
+func (d *Dice) Attach(p vmm.Platform) error { return p.MMIO("dice", 0xd000_0000, 1, vmm.Direct(d)) }
 
 func (d *Dice) Read(s patch.Section, _ uint64, data []byte) { throw.In(s)(d, data) }
 func (d *Dice) Write(patch.Section, uint64, []byte)         {}

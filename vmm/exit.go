@@ -8,12 +8,17 @@ import (
 )
 
 // The slots through which everything of the monitor is reached that a guest can make
-// run: what a vCPU thread does with an exit, and below that each device's own. They
-// are called inside the section that the thread entered when it came out of the guest.
+// run: what a vCPU thread does with an exit, below that each device's own, and what these
+// ask of the machine. They are called inside the section that the thread entered when it
+// came out of the guest; those that others call too, a device's goroutine or a method of
+// Machine, in a section of whoever that is.
 var (
 	exitSlot = patch.NewSlot("vmm.exit", (*vcpu).handleExit)
 	pioSlot  = patch.NewSlot("vmm.pio", (*vcpu).handlePIO)
 	mmioSlot = patch.NewSlot("vmm.mmio", (*vcpu).handleMMIO)
+	irqSlot  = patch.NewSlot("vmm.irq", setLine)
+	endSlot  = patch.NewSlot("vmm.end", (*Machine).end)
+	postSlot = patch.NewSlot("vmm.post", (*vcpu).post)
 )
 
 // Exit is how a machine ended.

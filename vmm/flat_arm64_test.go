@@ -216,7 +216,7 @@ type answer struct{}
 
 var answerRead = patch.NewSlot("vmm_test/answer.read", func(answer) byte { return 'A' })
 
-func (a answer) Attach(p vmm.Platform) error { return p.MMIO("answer", mmioAt, 8, a) }
+func (a answer) Attach(p vmm.Platform) error { return p.MMIO("answer", mmioAt, 8, vmm.Direct(a)) }
 
 func (a answer) Read(s patch.Section, _ uint64, data []byte) {
 	clear(data)

@@ -49,7 +49,7 @@ var (
 )
 
 func (l *ledger) Attach(p vmm.Platform) error {
-	return p.PIO("ledger", portAt, uint16(4*len(l.lines)), l)
+	return p.PIO("ledger", portAt, uint16(4*len(l.lines)), vmm.Direct(l))
 }
 
 func (l *ledger) Read(_ patch.Section, _ uint64, data []byte) { clear(data) }

@@ -101,13 +101,13 @@ type device struct {
 
 func (d *device) Attach(p vmm.Platform) error {
 	if d.ports != 0 {
-		if err := p.PIO("test", d.port, d.ports, d); err != nil {
+		if err := p.PIO("test", d.port, d.ports, vmm.Direct(d)); err != nil {
 			return err
 		}
 	}
 
 	if d.size != 0 {
-		if err := p.MMIO("test", d.mmio, d.size, d); err != nil {
+		if err := p.MMIO("test", d.mmio, d.size, vmm.Direct(d)); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/internal/testutil"
+	"github.com/vgraft/vgraft/patch"
 	"github.com/vgraft/vgraft/vmm"
 	"github.com/vgraft/vgraft/vmm/vmmtest"
 )
@@ -426,7 +427,7 @@ func TestHostile_deviceStops(t *testing.T) {
 
 	var p vmm.Platform
 
-	d := &device{attach: func(q vmm.Platform) error { p = q; q.Stop(vmm.ExitReset); return nil }}
+	d := &device{attach: func(q vmm.Platform) error { p = q; q.Stop(patch.Section{}, vmm.ExitReset); return nil }}
 	m := create(t, config(counting(), d))
 	require.Equal(t, vmm.Created, m.State())
 	require.NoError(t, m.Start(t.Context()))
@@ -441,7 +442,10 @@ func TestHostile_deviceStops(t *testing.T) {
 	)
 
 	for range 8 {
-		wg.Go(func() { p.Stop(vmm.ExitPowerOff); calls.Add(1) })
+		wg.Go(func() {
+			p.Domain().Do("late", func(s patch.Section) { p.Stop(s, vmm.ExitPowerOff) })
+			calls.Add(1)
+		})
 	}
 
 	require.NoError(t, m.Close())

@@ -286,7 +286,7 @@ type answer struct{}
 
 var answerRead = patch.NewSlot("vmm_test/answer.read", func(answer) byte { return 'A' })
 
-func (a answer) Attach(p vmm.Platform) error { return p.PIO("answer", 0x510, 1, a) }
+func (a answer) Attach(p vmm.Platform) error { return p.PIO("answer", 0x510, 1, vmm.Direct(a)) }
 
 func (a answer) Read(s patch.Section, _ uint64, data []byte) { data[0] = answerRead.In(s)(a) }
 

@@ -227,7 +227,7 @@ func (m *Machine) Start(ctx context.Context) error {
 
 	defer func() {
 		if err != nil {
-			m.end(Exit{Reason: ExitFailed, VCPU: -1, Err: err})
+			m.requestEnd(Exit{Reason: ExitFailed, VCPU: -1, Err: err})
 		}
 
 		close(gate)
@@ -275,8 +275,16 @@ func (m *Machine) supervise() {
 	close(m.stopped)
 }
 
+// requestEnd is end for goroutines that are in no section.
+func (m *Machine) requestEnd(e Exit) {
+	m.inSection(func(s patch.Section) { endSlot.In(s)(m, s, e) })
+}
+
+// inSection runs f in a section, on a goroutine that is in none.
+func (m *Machine) inSection(f func(patch.Section)) { m.domain.Do(m.cfg.Name+"/control", f) }
+
 // end ends the guest. The first call decides how. It doesn't wait.
-func (m *Machine) end(e Exit) {
+func (m *Machine) end(s patch.Section, e Exit) {
 	m.mu.Lock()
 	first := !m.ending
 
@@ -289,10 +297,16 @@ func (m *Machine) end(e Exit) {
 		return
 	}
 
-	m.cfg.Logger.Info("machine ends", "machine", m.cfg.Name, "exit", e.String())
+	// Not e.String, which is for others too, and so out of the slot's reach.
+	attrs := []any{"machine", m.cfg.Name, "reason", e.Reason.String()}
+	if e.Err != nil {
+		attrs = append(attrs, "err", e.Err)
+	}
+
+	m.cfg.Logger.Info("machine ends", attrs...)
 
 	for _, c := range m.vcpus {
-		c.post(func() { c.ended = true })
+		postSlot.In(s)(c, order{what: toEnd})
 	}
 }
 
@@ -339,9 +353,7 @@ func (m *Machine) Pause(ctx context.Context) error {
 	// posted to it; then the machine has stopped.
 	standing := make(chan struct{}, len(m.vcpus))
 
-	for _, c := range m.vcpus {
-		c.post(func() { c.parked = true; standing <- struct{}{} })
-	}
+	m.order(order{what: toPark, done: standing})
 
 	for range m.vcpus {
 		select {
@@ -349,7 +361,7 @@ func (m *Machine) Pause(ctx context.Context) error {
 		case <-m.stopped:
 			return m.wrongState("pause", m.state.get())
 		case <-ctx.Done():
-			m.unpark()
+			m.order(order{what: toRun})
 			return fmt.Errorf("vmm: pause: %w", context.Cause(ctx))
 		}
 	}
@@ -374,15 +386,18 @@ func (m *Machine) Resume(ctx context.Context) error {
 		return m.wrongState("resume", s)
 	}
 
-	m.unpark()
+	m.order(order{what: toRun})
 
 	return nil
 }
 
-func (m *Machine) unpark() {
-	for _, c := range m.vcpus {
-		c.post(func() { c.parked = false })
-	}
+// order tells every vCPU what to do. It doesn't wait.
+func (m *Machine) order(o order) {
+	m.inSection(func(s patch.Section) {
+		for _, c := range m.vcpus {
+			postSlot.In(s)(c, o)
+		}
+	})
 }
 
 // Close ends the guest if it runs, with ExitClosed, and gives everything back: when
@@ -392,7 +407,7 @@ func (m *Machine) Close() error {
 	m.control <- struct{}{}
 	defer func() { <-m.control }()
 
-	m.end(Exit{Reason: ExitClosed, VCPU: -1})
+	m.requestEnd(Exit{Reason: ExitClosed, VCPU: -1})
 
 	switch s := m.state.get(); s {
 	case Closed:

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/vgraft/vgraft/internal/bus"
+	"github.com/vgraft/vgraft/internal/device"
 	"github.com/vgraft/vgraft/patch"
 )
 
@@ -35,28 +36,27 @@ func (p platform) MMIO(name string, base, size uint64, h Handler) error {
 
 func (p platform) IRQ(gsi uint32) (IRQ, error) {
 	if gsi >= lines {
-		return nil, fmt.Errorf("interrupt line %d: there are %d", gsi, lines)
+		return IRQ{}, fmt.Errorf("interrupt line %d: there are %d", gsi, lines)
 	}
 
 	if p.m.irqs[gsi] {
-		return nil, fmt.Errorf("interrupt line %d is taken", gsi)
+		return IRQ{}, fmt.Errorf("interrupt line %d is taken", gsi)
 	}
 
 	p.m.irqs[gsi] = true
 
-	return irqLine{p.m, gsi}, nil
+	return device.NewIRQ(irqSlot, p.m, gsi), nil
 }
 
 func (p platform) Memory() Memory        { return p.m.mem }
 func (p platform) Domain() *patch.Domain { return p.m.domain }
 func (p platform) Log() *slog.Logger     { return p.m.cfg.Logger }
 
-func (p platform) Stop(r ExitReason) { p.m.end(Exit{Reason: r, VCPU: -1}) }
-
-// irqLine is a line into the in-kernel interrupt controllers.
-type irqLine struct {
-	m   *Machine
-	gsi uint32
+func (p platform) Stop(s patch.Section, r ExitReason) {
+	endSlot.In(s)(p.m, s, Exit{Reason: r, VCPU: -1})
 }
 
-func (l irqLine) Set(level bool) error { return l.m.vm.IRQLine(l.gsi, level) }
+// setLine drives a line into the in-kernel interrupt controllers of a machine.
+func setLine(machine any, gsi uint32, level bool) error {
+	return machine.(*Machine).vm.IRQLine(gsi, level)
+}

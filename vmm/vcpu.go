@@ -11,8 +11,8 @@ import (
 )
 
 // vcpu is one virtual processor and the thread that runs it. Other goroutines reach
-// it through post, which breaks the thread out of the guest and has it run a
-// function; no other goroutine enters KVM_RUN.
+// it through post, which breaks the thread out of the guest and has it carry out an
+// order; no other goroutine enters KVM_RUN.
 type vcpu struct {
 	machine *Machine
 	id      int
@@ -21,25 +21,40 @@ type vcpu struct {
 	wake    chan struct{} // one token: the queue may have something for a parked thread
 
 	mu    sync.Mutex
-	queue []func() // for the thread to run between two exits
-	tid   int      // 0 while there is no thread
+	queue []order // for the thread, between two exits
+	tid   int     // 0 while there is no thread
 
 	// Of the thread alone.
 	parked bool
 	ended  bool
 }
 
-// post has the thread run f as soon as it is out of the guest. It doesn't wait. It
-// does nothing, and says so, when there is no thread.
-func (c *vcpu) post(f func()) bool {
+// order is what others want of a vCPU's thread. It is data and not a function, as one that
+// was made before a patch would be run after it.
+type order struct {
+	what orderKind
+	done chan<- struct{} // gets a token when it is carried out; nil for nobody waits. It must not block
+}
+
+type orderKind int
+
+const (
+	toEnd  orderKind = iota // for good
+	toPark                  // stay out of the guest
+	toRun                   // no longer parked
+)
+
+// post has the thread carry out an order as soon as it is out of the guest. It doesn't
+// wait. It does nothing when there is no thread.
+func (c *vcpu) post(o order) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
 	if c.tid == 0 {
-		return false
+		return
 	}
 
-	c.queue = append(c.queue, f)
+	c.queue = append(c.queue, o)
 
 	// In this order: a thread that is about to enter the guest sees the flag, one that
 	// is inside gets the signal, one that is parked gets the token.
@@ -53,8 +68,6 @@ func (c *vcpu) post(f func()) bool {
 	case c.wake <- struct{}{}:
 	default:
 	}
-
-	return true
 }
 
 // run is the life of the thread. It is ready when post reaches it, and enters the
@@ -87,9 +100,16 @@ func (c *vcpu) run(ready *sync.WaitGroup, gate <-chan struct{}) {
 	// of the machine must not wait for this vCPU.
 	exit := c.exit(ExitFailed, errGoexit)
 
-	defer func() { c.machine.end(exit) }()
+	defer func() { c.finish(exit) }()
 
 	exit = c.loop()
+}
+
+// finish ends the machine for this vCPU's reason, unless it has ended for another.
+func (c *vcpu) finish(exit Exit) {
+	s := c.worker.Enter()
+	endSlot.In(s)(c.machine, s, exit)
+	c.worker.Leave()
 }
 
 var errGoexit = errors.New("a device handler ended the vCPU's goroutine")
@@ -135,7 +155,7 @@ func (c *vcpu) loop() (exit Exit) {
 	}
 }
 
-// serve runs what was posted, and stays while the vCPU is parked.
+// serve carries out what was posted, and stays while the vCPU is parked.
 func (c *vcpu) serve() {
 	for {
 		// First the flag, then the queue: what is posted in between sets it again.
@@ -146,8 +166,8 @@ func (c *vcpu) serve() {
 		c.queue = nil
 		c.mu.Unlock()
 
-		for _, f := range queue {
-			f()
+		for _, o := range queue {
+			c.obey(o)
 		}
 
 		if c.ended || !c.parked {
@@ -155,6 +175,21 @@ func (c *vcpu) serve() {
 		}
 
 		<-c.wake
+	}
+}
+
+func (c *vcpu) obey(o order) {
+	switch o.what {
+	case toEnd:
+		c.ended = true
+	case toPark:
+		c.parked = true
+	case toRun:
+		c.parked = false
+	}
+
+	if o.done != nil {
+		o.done <- struct{}{}
 	}
 }
 

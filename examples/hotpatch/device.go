@@ -22,7 +22,7 @@ func newFIFOs(cpus int) fifos {
 }
 
 func (d fifos) Attach(p vmm.Platform) error {
-	return p.PIO("fifos", portBase, uint16(len(d)*portStride), d)
+	return p.PIO("fifos", portBase, uint16(len(d)*portStride), vmm.Direct(d))
 }
 
 func (d fifos) Read(_ patch.Section, off uint64, data []byte) {

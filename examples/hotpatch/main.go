@@ -44,7 +44,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string, out io.Writer) error {
+func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("hotpatch", flag.ContinueOnError)
 	flips := flags.Int("flips", 1000, "how often to apply or revert while the guest runs")
 	cpus := flags.Int("cpus", 2, "vCPUs of the guest")
@@ -93,7 +93,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer op.close()
+	defer func() { err = errors.Join(err, op.close()) }()
 
 	s := story{
 		show:     newShow(out, *asJSON),

@@ -19,7 +19,7 @@ type operator struct {
 	client *control.Client
 	domain string             // of the guest
 	key    ed25519.PrivateKey // which the engine trusts
-	close  func()
+	close  func() error
 }
 
 // newOperator serves an engine for the domain, on a socket of this user's alone.
@@ -46,11 +46,11 @@ func newOperator(ctx context.Context, d *patch.Domain) (*operator, error) {
 
 	client := control.Dial(path)
 
-	return &operator{engine: engine, client: client, domain: d.Name(), key: private, close: func() {
+	return &operator{engine: engine, client: client, domain: d.Name(), key: private, close: func() error {
 		client.Close()
 		cancel()
-		<-ended
-		os.RemoveAll(filepath.Dir(path))
+
+		return errors.Join(<-ended, os.RemoveAll(filepath.Dir(path)))
 	}}, nil
 }
 

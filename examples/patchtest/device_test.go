@@ -26,7 +26,9 @@ var (
 
 const address = 0xd000_0000
 
-func (d *Thermometer) Attach(p vmm.Platform) error { return p.MMIO("thermometer", address, 4, d) }
+func (d *Thermometer) Attach(p vmm.Platform) error {
+	return p.MMIO("thermometer", address, 4, vmm.Direct(d))
+}
 
 // Read is called by vmm, with the section of the exit.
 func (d *Thermometer) Read(s patch.Section, offset uint64, data []byte) {

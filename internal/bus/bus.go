@@ -9,21 +9,15 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/vgraft/vgraft/internal/device"
 	"github.com/vgraft/vgraft/patch"
 )
-
-// Handler is the device's side of a window. Offsets are relative to the window, and
-// an access lies wholly inside it, with a width of 1, 2, 4 or 8 bytes.
-type Handler interface {
-	Read(s patch.Section, off uint64, data []byte)
-	Write(s patch.Section, off uint64, data []byte)
-}
 
 // Window is a claimed range of addresses.
 type Window struct {
 	Name       string
 	Base, Size uint64
-	Handler    Handler
+	Handler    device.Handler
 }
 
 func (w *Window) String() string {
@@ -40,9 +34,7 @@ func (e *OverlapError) Error() string {
 }
 
 // Bus is an address space. Claim windows first; once guests run it must not change,
-// and Load and Store may be called from any goroutine. They aren't called Read and Write as
-// those of a Handler are: no interface is to lead to them, for a patch needs a slot on every
-// way to what it changes.
+// and Load and Store may be called from any goroutine. For their names see device.Handler.
 type Bus struct {
 	Limit   uint64   // first address that doesn't exist; 0 is 2^64
 	windows []Window // ascending, disjoint
@@ -54,7 +46,7 @@ func (b *Bus) Claim(w Window) error {
 	last := w.Base + w.Size - 1
 
 	switch {
-	case w.Handler == nil:
+	case w.Handler.IsZero():
 		return fmt.Errorf("device window %v has no handler", &w)
 	case w.Size == 0, last < w.Base, b.Limit != 0 && last >= b.Limit:
 		return fmt.Errorf("device window %v is empty or outside its address space", &w)
@@ -112,7 +104,11 @@ func (b *Bus) Load(s patch.Section, addr uint64, data []byte) {
 	case w == nil && len(data) == 1:
 		data[0] = 0xff
 	case w != nil && uint64(len(data)) <= w.Size-(addr-w.Base) && natural(len(data)):
-		w.Handler.Read(s, addr-w.Base, data)
+		if d := w.Handler.Direct(); d != nil {
+			d.Read(s, addr-w.Base, data)
+		} else {
+			w.Handler.Load(s, addr-w.Base, data)
+		}
 	default:
 		// Nobody's, or partly somebody's: each byte is an access of its own.
 		for i := range data {
@@ -128,7 +124,11 @@ func (b *Bus) Store(s patch.Section, addr uint64, data []byte) {
 	switch {
 	case w == nil && len(data) == 1:
 	case w != nil && uint64(len(data)) <= w.Size-(addr-w.Base) && natural(len(data)):
-		w.Handler.Write(s, addr-w.Base, data)
+		if d := w.Handler.Direct(); d != nil {
+			d.Write(s, addr-w.Base, data)
+		} else {
+			w.Handler.Store(s, addr-w.Base, data)
+		}
 	default:
 		for i := range data {
 			b.Store(s, addr+uint64(i), data[i:i+1])

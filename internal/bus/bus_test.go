@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vgraft/vgraft/internal/bus"
+	"github.com/vgraft/vgraft/internal/device"
 	"github.com/vgraft/vgraft/internal/testutil"
 	"github.com/vgraft/vgraft/patch"
 )
@@ -95,11 +96,11 @@ func TestBus_claim(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := &bus.Bus{Limit: c.limit}
 			for _, o := range c.old {
-				require.NoError(t, b.Claim(bus.Window{Name: "old", Base: o.base, Size: o.size, Handler: recorder{}}))
+				require.NoError(t, b.Claim(bus.Window{Name: "old", Base: o.base, Size: o.size, Handler: device.Direct(recorder{})}))
 			}
 
 			before := b.Windows()
-			w := bus.Window{Name: "new", Base: c.claim.base, Size: c.claim.size, Handler: recorder{}}
+			w := bus.Window{Name: "new", Base: c.claim.base, Size: c.claim.size, Handler: device.Direct(recorder{})}
 			err := b.Claim(w)
 
 			if c.want == ok {
@@ -145,7 +146,7 @@ func TestBus_windowsIsACopy(t *testing.T) {
 	testutil.Pure(t)
 
 	b := &bus.Bus{}
-	require.NoError(t, b.Claim(bus.Window{Name: "w", Size: 1, Handler: recorder{}}))
+	require.NoError(t, b.Claim(bus.Window{Name: "w", Size: 1, Handler: device.Direct(recorder{})}))
 	b.Windows()[0].Name = "changed"
 	require.Equal(t, "w", b.Windows()[0].Name)
 }
@@ -209,7 +210,7 @@ func TestBus_access(t *testing.T) {
 
 			b := &bus.Bus{}
 			for i, w := range []bus.Window{{Base: 0x20, Size: 4}, {Base: top, Size: 16}, {Base: 0x10, Size: 16}, {Base: 0x30, Size: 1}} {
-				w.Handler = recorder{[]byte{2, 4, 1, 3}[i], &got}
+				w.Handler = device.Direct(recorder{[]byte{2, 4, 1, 3}[i], &got})
 				require.NoError(t, b.Claim(w))
 			}
 
@@ -270,7 +271,7 @@ func FuzzBus(f *testing.F) {
 
 			if data[0]%3 == 0 {
 				id := byte(m.n + 1)
-				err := b.Claim(bus.Window{Base: addr, Size: uint64(n), Handler: recorder{id, &got}})
+				err := b.Claim(bus.Window{Base: addr, Size: uint64(n), Handler: device.Direct(recorder{id, &got})})
 				require.Equal(t, m.claim(id, addr, n), err == nil, "claim [%#x, +%#x): %v", addr, n, err)
 
 				continue

@@ -24,24 +24,6 @@ type Device interface {
 	Attach(p Platform) error
 }
 
-// Handler is what a device does when the guest touches one of its windows. The vCPU
-// thread that exited calls it, inside a section: other vCPUs may call it at the same
-// time, it must not block, and it must not keep data. The offset is relative to the
-// window; len(data) is the width of the access, 1, 2, 4 or 8 bytes, and the access
-// lies wholly inside the window. Bytes are little-endian. Read must fill data.
-//
-// To make a handler repairable while guests run, let it do nothing but call a slot:
-//
-//	var fifoWrite = patch.NewSlot("example.com/fifo.write", (*FIFO).write)
-//
-//	func (f *FIFO) Write(s patch.Section, off uint64, data []byte) { fifoWrite.In(s)(f, s, off, data) }
-//
-// Slots makes such a handler of two slots.
-type Handler interface {
-	Read(s patch.Section, off uint64, data []byte)
-	Write(s patch.Section, off uint64, data []byte)
-}
-
 // Platform is what a machine offers a device while it attaches. It is implemented by
 // the machines of package vmm and by vmmtest.Platform. Methods may be added, so embed
 // vmmtest's in a fake rather than write a third.
@@ -64,19 +46,41 @@ type Platform interface {
 	// run patched code like the vCPUs do.
 	Domain() *patch.Domain
 
-	// Stop asks the machine to end with this reason. It returns at once, from any
-	// goroutine; the first request wins. For the power button of the guest's side:
-	// power-off and reset ports.
-	Stop(r ExitReason)
+	// Stop asks the machine to end with this reason, in the caller's section: see IRQ.
+	// It returns at once, from any goroutine; the first request wins. For the power
+	// button of the guest's side: power-off and reset ports.
+	Stop(s patch.Section, r ExitReason)
 
 	// Log is the machine's logger. It is never nil.
 	Log() *slog.Logger
 }
 
-// IRQ is an interrupt line. Set may be called from any goroutine and doesn't block.
-// A line that several devices share is not modelled: one owner, one line.
-type IRQ interface {
-	Set(level bool) error
+// IRQ is an interrupt line. A line that several devices share is not modelled: one
+// owner, one line. It is a slot and what to call it with, rather than an interface, so
+// that nothing stands between the device and the slot. The zero IRQ is connected to
+// nothing: setting it does nothing.
+type IRQ struct {
+	set   *patch.Slot[SetLine]
+	owner any
+	gsi   uint32
+}
+
+// SetLine drives the interrupt line with that number (GSI) of its owner, a machine say.
+type SetLine = func(owner any, gsi uint32, level bool) error
+
+// NewIRQ makes a line of a slot. It is for those who implement Platform.
+func NewIRQ(set *patch.Slot[SetLine], owner any, gsi uint32) IRQ { return IRQ{set, owner, gsi} }
+
+// Set drives the line. It may be called from any goroutine and doesn't block. The section
+// is the caller's: that of the access, or of the worker of a device's own goroutine.
+// Whoever has none uses patch.Domain.Do of Platform.Domain; with the zero Section the
+// line can't be repaired.
+func (l IRQ) Set(s patch.Section, level bool) error {
+	if l.set == nil {
+		return nil
+	}
+
+	return l.set.In(s)(l.owner, l.gsi, level)
 }
 
 // Memory is guest RAM by guest-physical address. All methods check bounds, copy all

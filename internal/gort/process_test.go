@@ -13,7 +13,7 @@ import (
 
 func anchor() {}
 
-func self(t *testing.T) *Process {
+func self(t testing.TB) *Process {
 	t.Helper()
 
 	p, err := Self()

@@ -61,7 +61,8 @@ func (f *file) call(name string, op, arg uintptr) (uintptr, error) {
 	return f.syscall(name, op, arg)
 }
 
-// syscall is the only place that enters the kernel with an ioctl, KVM_RUN excepted.
+// syscall is the place that enters the kernel with an ioctl, but for KVM_RUN and
+// KVM_IRQ_LINE.
 //
 //go:uintptrescapes
 func (f *file) syscall(name string, op, arg uintptr) (uintptr, error) {

@@ -364,3 +364,30 @@ func TestKick(t *testing.T) {
 	require.NoError(t, kvm.Kick(kvm.Thread(), 0))
 	require.ErrorIs(t, kvm.Kick(1<<30, 0), unix.ESRCH)
 }
+
+// Devices drive their lines all the time.
+func TestIRQLine(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	s, err := kvm.Open("/dev/kvm")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+
+	vm, err := s.CreateVM()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, vm.Close()) })
+
+	require.Error(t, vm.IRQLine(5, true), "no interrupt controller")
+	require.NoError(t, vm.CreateIRQChip())
+
+	level := false
+
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		level = !level
+		if err := vm.IRQLine(5, level); err != nil {
+			t.Error(err)
+		}
+	}))
+}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -233,4 +234,44 @@ func (h *handler) unload(ctx context.Context, c call) (any, error) {
 	}
 
 	return struct{}{}, h.engine.Unload(ctx, s.Patch)
+}
+
+// The lengths of ids, in bytes: of a payload, and of a key.
+const (
+	idSize  = 20
+	keySize = 32
+)
+
+// isHex says whether a text is so many bytes in hexadecimal.
+func isHex(s string, size int) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == size
+}
+
+// revoke takes a name only of what is loaded: a mistake in an id would revoke nothing, and
+// look as if it had.
+func (h *handler) revoke(_ context.Context, c call) (any, error) {
+	var r revokeRequest
+	if err := decodeBody(c.body, &r); err != nil {
+		return nil, err
+	}
+
+	switch {
+	case (r.Patch == "") == (r.Key == ""):
+		return nil, fmt.Errorf("%w: either a patch or a key", ErrRequest)
+	case r.Patch == "" && !isHex(string(r.Key), keySize):
+		return nil, fmt.Errorf("%w: a key is %d hexadecimal digits", ErrRequest, 2*keySize)
+	case r.Patch == "":
+		return struct{}{}, h.engine.RevokeKey(r.Key)
+	}
+
+	id := patch.ID(r.Patch)
+
+	if s, err := h.engine.Get(r.Patch); err == nil {
+		id = s.Patch.ID()
+	} else if !isHex(r.Patch, idSize) {
+		return nil, fmt.Errorf("%w, and it is no id of a payload, which is %d hexadecimal digits", err, 2*idSize)
+	}
+
+	return struct{}{}, h.engine.Revoke(id)
 }

@@ -168,6 +168,21 @@ func (c *Client) Unload(ctx context.Context, name string, timeout time.Duration)
 	return err
 }
 
+// Revoke is Engine.Revoke, of a loaded patch by name or id, or of any id of a payload, loaded
+// or not.
+func (c *Client) Revoke(ctx context.Context, name string) error {
+	_, err := c.post(ctx, "/v1/revoke", revokeRequest{Patch: name})
+
+	return err
+}
+
+// RevokeKey is Engine.RevokeKey.
+func (c *Client) RevokeKey(ctx context.Context, key patch.KeyID) error {
+	_, err := c.post(ctx, "/v1/revoke", revokeRequest{Key: key})
+
+	return err
+}
+
 func (a answer) thePatch(err error) (Patch, error) {
 	switch {
 	case a.Patch != nil:

@@ -31,6 +31,7 @@
 //	POST /v1/revert
 //	POST /v1/replace
 //	POST /v1/unload              the body is {"patch": "X", "timeout_ns": 0}
+//	POST /v1/revoke              the body is {"patch": "X"}, a loaded one or any id; or {"key": "X"}
 //
 // A file is of type application/octet-stream, and a Request of type application/json. What
 // isn't wholly understood, an unknown field, a second value, is refused and does nothing.

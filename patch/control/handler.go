@@ -55,6 +55,7 @@ var routes = map[string]route{
 	"/v1/revert":  {method: http.MethodPost, accept: typeJSON, do: transition(patch.OpRevert)},
 	"/v1/replace": {method: http.MethodPost, accept: typeJSON, do: transition(patch.OpReplace)},
 	"/v1/unload":  {method: http.MethodPost, accept: typeJSON, do: (*handler).unload},
+	"/v1/revoke":  {method: http.MethodPost, accept: typeJSON, do: (*handler).revoke},
 }
 
 const pathEvents = "/v1/events"

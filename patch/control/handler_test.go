@@ -27,7 +27,7 @@ func fingerprint(e *patch.Engine) string {
 	var b strings.Builder
 
 	for _, s := range e.List() {
-		fmt.Fprintln(&b, s.Patch.Name(), s.State, s.Everywhere)
+		fmt.Fprintln(&b, s.Patch.Name(), s.State, s.Everywhere, s.Revoked)
 	}
 
 	for _, d := range e.Domains() {
@@ -80,6 +80,11 @@ func TestHandler_strict(t *testing.T) {
 	}{
 		{"POST", "/v1/apply", asJSON, ``, 400},
 		{"POST", "/v1/apply", asJSON, `null`, 400},
+		{"POST", "/v1/revoke", asJSON, `{}`, 400},
+		{"POST", "/v1/revoke", asJSON, `{"patch":"fix","key":"` + strings.Repeat("ab", 32) + `"}`, 400},
+		{"POST", "/v1/revoke", asJSON, `{"key":"ab"}`, 400},
+		{"POST", "/v1/revoke", asJSON, `{"patch":"fixx"}`, 404},
+		{"POST", "/v1/revoke", asJSON, `{"patch":"abc"}`, 404},
 		{"POST", "/v1/apply", asJSON, `[]`, 400},
 		{"POST", "/v1/apply", asJSON, good + `{}`, 400},
 		{"POST", "/v1/apply", asJSON, good + `x`, 400},
@@ -140,6 +145,8 @@ func FuzzHandler(f *testing.F) {
 		{"POST", "/v1/revert", asJSON, `{"patch":"on","everywhere":true}`},
 		{"POST", "/v1/replace", asJSON, `{"patch":"there","everywhere":true}`},
 		{"POST", "/v1/unload", asJSON, `{"patch":"there","timeout_ns":1}`},
+		{"POST", "/v1/revoke", asJSON, `{"patch":"there"}`},
+		{"POST", "/v1/revoke", asJSON, `{"key":"` + strings.Repeat("ab", 32) + `"}`},
 		{"GET", "/v1/patch?name=on", "", ""},
 		{"GET", "/v1/status", "", ""},
 	} {
@@ -172,7 +179,7 @@ func FuzzHandler(f *testing.F) {
 
 		d := json.NewDecoder(strings.NewReader(body))
 		d.DisallowUnknownFields()
-		require.NoError(t, d.Decode(&control.Request{}))
+		require.NoError(t, d.Decode(&control.Request{})) // with a patch's name alone, revoke's too
 
 		_, err := d.Token()
 		require.ErrorIs(t, err, io.EOF)

@@ -76,11 +76,11 @@ func TestSlow_watcherAtTheEnd(t *testing.T) {
 	defer s.Close()
 
 	for range 5000 { // more than the socket and the buffers take
-		r.engine.Revoke("00")
+		require.NoError(t, r.engine.Revoke("00"))
 	}
 
 	for r.engine.Stats().EventsLost == 0 {
-		r.engine.Revoke("00")
+		require.NoError(t, r.engine.Revoke("00"))
 	}
 
 	require.NoError(t, r.end())

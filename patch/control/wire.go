@@ -26,6 +26,13 @@ type unloadRequest struct {
 	Timeout time.Duration `json:"timeout_ns,omitempty"`
 }
 
+// revokeRequest has one of them: a loaded patch by name or id, or any id of a payload; or a
+// key.
+type revokeRequest struct {
+	Patch string      `json:"patch,omitempty"`
+	Key   patch.KeyID `json:"key,omitempty"`
+}
+
 // Mode is a patch.Mode that is written as its name.
 type Mode patch.Mode
 

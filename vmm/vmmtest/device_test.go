@@ -21,26 +21,28 @@ type counter struct {
 	n  byte
 }
 
-var counterRead = patch.NewSlot("vmmtest/counter.read", (*counter).read)
+var (
+	counterRead  = patch.NewSlot("vmmtest/counter.read", (*counter).read)
+	counterWrite = patch.NewSlot("vmmtest/counter.write", (*counter).write)
+)
 
 func (c *counter) Attach(p vmm.Platform) (err error) {
 	if c.irq, err = p.IRQ(5); err != nil {
 		return err
 	}
 
-	return p.MMIO("counter", 0xd000_0000, 1, c)
+	return p.MMIO("counter", 0xd000_0000, 1, vmm.Slots(c, counterRead, counterWrite))
 }
 
-func (c *counter) Read(s patch.Section, _ uint64, data []byte) { counterRead.In(s)(c, data) }
-func (c *counter) Write(patch.Section, uint64, []byte)         {}
+func (c *counter) write(patch.Section, uint64, []byte) {}
 
-func (c *counter) read(data []byte) {
+func (c *counter) read(s patch.Section, _ uint64, data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
 	c.n++
 	data[0] = c.n
-	_ = c.irq.Set(c.n%2 == 1)
+	_ = c.irq.Set(s, c.n%2 == 1)
 }
 
 func TestDevice(t *testing.T) {
@@ -52,7 +54,7 @@ func TestPlatform(t *testing.T) {
 	require.NoError(t, (&counter{}).Attach(p))
 	require.Error(t, (&counter{}).Attach(p), "the line is taken")
 
-	h := &counter{}
+	h := vmm.Slots(&counter{}, counterRead, counterWrite)
 	require.Error(t, p.MMIO("overlap", 0xcfff_ffff, 2, h))
 	require.NoError(t, p.MMIO("beside", 0xcfff_ffff, 1, h))
 	require.Error(t, p.MMIO("in RAM", vmmtest.MemorySize-1, 1, h))
@@ -76,8 +78,8 @@ func TestPlatform(t *testing.T) {
 	require.True(t, p.Line(5).Level())
 	require.NoError(t, p.Line(5).Wait(t.Context()))
 
-	p.Stop(vmm.ExitReset)
-	p.Stop(vmm.ExitPowerOff)
+	p.Stop(patch.Section{}, vmm.ExitReset)
+	p.Stop(patch.Section{}, vmm.ExitPowerOff)
 	require.Equal(t, vmm.ExitReset, p.Stopped(), "the first counts")
 }
 

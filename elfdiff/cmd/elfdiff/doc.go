@@ -38,6 +38,9 @@
 //	-fixed FILE         nothing is built: the bundle, or the program, that has the fix
 //	-process-wide       words of tables that are the whole process's may be overwritten
 //	-accept KIND:NAME   a refusal that you know better; may be given again
+//	-expect SYMBOL=HEX  a package variable must have these bytes in memory for the patch to be
+//	                    applied, such as main.limit=0a00000000000000 for an int; of one with
+//	                    pointers only zeroes. May be given again
 //	-keep FILE          a bundle of the fixed program, for the fix after this one
 //	-below PAYLOAD=BUNDLE
 //	                    a payload that is applied already, and what -keep wrote for it; again

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -17,6 +18,7 @@ import (
 type fixFlags struct {
 	baseDir, fixed, keep            string
 	patches, modules, accept, below list
+	expect                          map[string][]byte
 	processWide                     bool
 }
 
@@ -28,7 +30,30 @@ func (x *fixFlags) add(f *flag.FlagSet) {
 	f.StringVar(&x.keep, "keep", "", "")
 	f.Var(&x.accept, "accept", "")
 	f.Var(&x.below, "below", "")
+	f.Func("expect", "", x.addExpect)
 	f.BoolVar(&x.processWide, "process-wide", false, "")
+}
+
+// addExpect reads SYMBOL=HEX.
+func (x *fixFlags) addExpect(s string) error {
+	name, text, _ := strings.Cut(s, "=")
+
+	b, err := hex.DecodeString(text)
+	if name == "" || len(b) == 0 || err != nil {
+		return errors.New("not SYMBOL=HEX")
+	}
+
+	if x.expect[name] != nil {
+		return fmt.Errorf("%s is there twice", name)
+	}
+
+	if x.expect == nil {
+		x.expect = map[string][]byte{}
+	}
+
+	x.expect[name] = b
+
+	return nil
 }
 
 // open gives a build: from a bundle, or of a program whose source is in a directory.
@@ -117,7 +142,7 @@ func (t *tool) compare(ctx context.Context) (*elfdiff.Report, error) {
 		return nil, err
 	}
 
-	return elfdiff.Diff(ctx, base, fixed, elfdiff.Options{ProcessWide: t.fix.processWide, Accept: t.fix.accept, Stack: stack})
+	return elfdiff.Diff(ctx, base, fixed, elfdiff.Options{ProcessWide: t.fix.processWide, Accept: t.fix.accept, Expect: t.fix.expect, Stack: stack})
 }
 
 // stack reads what is applied already.

@@ -48,6 +48,18 @@ func TestDiff(t *testing.T) {
 	code, _, _ = call(t, "", "diff", name, "-fixed", program, "-dir", dir, "-module", "a@v1.0.0")
 	require.Equal(t, exitUsage, code)
 
+	for _, bad := range []string{"main.x", "main.x=", "=00", "main.x=0", "main.x=zz"} {
+		code, _, stderr = call(t, "", "diff", name, "-fixed", program, "-dir", dir, "-expect", bad)
+		require.Equal(t, exitUsage, code, stderr)
+	}
+
+	code, _, stderr = call(t, "", "diff", name, "-fixed", program, "-dir", dir, "-expect", "main.x=00", "-expect", "main.x=01")
+	require.Equal(t, exitUsage, code, stderr)
+
+	code, _, stderr = call(t, "", "diff", name, "-fixed", program, "-dir", dir, "-expect", "main.x=00")
+	require.Equal(t, exitFailed, code, stderr)
+	require.Contains(t, stderr, "main.x: what runs has nothing of this name")
+
 	short := at("short")
 	require.NoError(t, os.WriteFile(short, []byte("x"), 0o666))
 

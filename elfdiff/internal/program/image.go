@@ -295,6 +295,10 @@ func (m *Image) Executable(addr uint64) bool {
 // Field is where a field of a struct lies, in bytes.
 type Field struct{ Offset, Size int64 }
 
+// maxEnds bounds the lists of entries that end in one place. Of information that is cut off in
+// the middle of a number, the reader gives ends without end.
+const maxEnds = 1 << 16
+
 // Struct reads the layout of a struct of the program from its debugging information.
 func (m *Image) Struct(names ...string) (map[string]map[string]Field, map[string]int64, error) {
 	d, err := m.file.DWARF()
@@ -309,10 +313,16 @@ func (m *Image) Struct(names ...string) (map[string]map[string]Field, map[string
 
 	fields, sizes := map[string]map[string]Field{}, map[string]int64{}
 
+	ends := 0 // in a row
+
 	for r := d.Reader(); len(want) > 0; {
 		e, err := r.Next()
-		if err != nil || e == nil {
+		if err != nil || e == nil || ends > maxEnds {
 			return nil, nil, fmt.Errorf("debugging information: no struct %v: %w", want, errors.Join(err, ErrImage))
+		}
+
+		if ends++; e.Tag != 0 {
+			ends = 0
 		}
 
 		if e.Tag == dwarf.TagSubprogram {

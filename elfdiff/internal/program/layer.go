@@ -113,7 +113,7 @@ func (l *layer) fits(s *Symbol, y payload.Symbol, b []byte) bool {
 		}
 	}
 
-	if !matches(nil, s, b) {
+	if !matches(s, b) {
 		return false
 	}
 

@@ -122,7 +122,7 @@ func (p *Program) define(o *object) {
 
 			if s = p.hashed[h]; s == nil {
 				s = p.add(o, i, y)
-				s.Hashed = true
+				s.Hashed, s.Shared = true, true
 				p.hashed[h] = s
 			}
 		default:

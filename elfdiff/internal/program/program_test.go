@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/vgraft/vgraft/elfdiff/internal/goobj"
 )
 
 const mainSource = `package main
@@ -38,9 +36,22 @@ func sum(p *pair, n int, s string) (total int, ok bool) {
 	return total, len(s) > n
 }
 
+var all int
+
+//go:noinline
+func add(n int) int {
+	all += n
+
+	return all
+}
+
+//go:noinline
+//go:nosplit
+func twice(n int) int { return add(n) + add(n) }
+
 func main() {
 	n, ok := sum(&pair{1, 2, nil}, len(shapes), "x")
-	println(n, ok, table["double"](3), shapes[0].area())
+	println(n, ok, table["double"](3), shapes[0].area(), twice(n))
 }
 `
 
@@ -189,80 +200,4 @@ func TestOpenImage_refused(t *testing.T) {
 		_, err := OpenImage(file[:n])
 		require.ErrorIs(t, err, ErrImage, "%d bytes", n)
 	}
-}
-
-// readAll asks a program everything, for a panic.
-func readAll(p *Program) {
-	for _, s := range p.Symbols {
-		s.Content()
-		s.GoType()
-		s.MentionedTypes(func(string) {})
-
-		if s.IsText() {
-			s.Signature()
-			s.Lines()
-		}
-
-		if s.IsType() {
-			s.Shape()
-			s.Methods()
-			s.InterfaceMethods()
-		}
-
-		for _, r := range s.Relocs() {
-			if r.Type == goobj.UseIfaceMethod && r.Sym != nil {
-				r.Sym.MethodNameAt(r.Add)
-			}
-		}
-	}
-
-	p.InitOrder()
-}
-
-// FuzzNew has one package of a program be anything.
-func FuzzNew(f *testing.F) {
-	file, pkgs := linked(f, nil)
-	last := len(pkgs) - 1
-
-	f.Add(pkgs[last].Archive)
-
-	f.Fuzz(func(_ *testing.T, archive []byte) {
-		m, err := OpenImage(file)
-		if err != nil {
-			return
-		}
-
-		some := append([]Package(nil), pkgs...)
-		some[last].Archive = archive
-
-		p, err := New(m, "example.com/m", some)
-		if err != nil {
-			return
-		}
-
-		_, _ = p.Link() // most aren't the program's
-		readAll(p)
-	})
-}
-
-// FuzzOpenImage has the ELF file be anything.
-func FuzzOpenImage(f *testing.F) {
-	file, pkgs := linked(f, nil, "-ldflags=-w")
-	f.Add(file)
-
-	f.Fuzz(func(_ *testing.T, file []byte) {
-		m, err := OpenImage(file)
-		if err != nil {
-			return
-		}
-
-		p, err := New(m, "example.com/m", pkgs)
-		if err != nil {
-			return
-		}
-
-		_, _ = p.Link()
-		p.InitOrder()
-		_, _, _ = m.Struct("runtime.moduledata")
-	})
 }

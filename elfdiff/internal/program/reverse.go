@@ -188,7 +188,7 @@ func (l *linker) visit(s *Symbol) {
 			continue
 		}
 
-		if l.dead[t] && l.pruned(s, r, t) {
+		if l.dead[t] && l.pruned(r, t) {
 			l.proof.Pruned++
 			continue
 		}
@@ -201,7 +201,7 @@ func (l *linker) visit(s *Symbol) {
 
 // pruned says whether a reference leads to what stands for a function that was left out,
 // and not to that one itself.
-func (l *linker) pruned(s *Symbol, r Reloc, t uint64) bool {
+func (l *linker) pruned(r Reloc, t uint64) bool {
 	for _, e := range l.m.At(t) {
 		if n := strings.TrimSuffix(e.Name, ".abi0"); n == tableName(r.Sym.Name) {
 			return false
@@ -214,12 +214,12 @@ func (l *linker) pruned(s *Symbol, r Reloc, t uint64) bool {
 // match finds the linked bytes of a symbol, taking that of its definitions which they are.
 func (l *linker) match(s *Symbol) []byte {
 	b := l.m.Bytes(s.Addr, uint64(len(s.Data)))
-	if b != nil && matches(l.m, s, b) && (len(s.dups) == 0 || l.agrees(s, s.Addr, b)) {
+	if b != nil && matches(s, b) && (len(s.dups) == 0 || l.agrees(s, s.Addr, b)) {
 		return b
 	}
 
 	for _, d := range s.dups {
-		if c := l.m.Bytes(s.Addr, uint64(len(d.Data))); c != nil && matches(l.m, d, c) && l.agrees(d, s.Addr, c) {
+		if c := l.m.Bytes(s.Addr, uint64(len(d.Data))); c != nil && matches(d, c) && l.agrees(d, s.Addr, c) {
 			s.adopt(d)
 			return c
 		}
@@ -277,7 +277,7 @@ func (s *Symbol) adopt(d *Symbol) {
 }
 
 // matches compares all bytes that no relocation fills in.
-func matches(m *Image, s *Symbol, b []byte) bool {
+func matches(s *Symbol, b []byte) bool {
 	at := 0
 
 	for _, r := range s.Relocs() {

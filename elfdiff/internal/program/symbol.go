@@ -17,6 +17,7 @@ type Symbol struct {
 	Align  uint32
 	Data   []byte
 	Hashed bool // known by its content, not by its name
+	Shared bool // the linker knows it by its content, whatever it is known by here: any object may define it
 
 	Linked bool   // the program has it
 	Addr   uint64 // where, if it is linked

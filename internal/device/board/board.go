@@ -56,13 +56,7 @@ func (b *Board) Attach(p device.Platform) error {
 // PowerButton presses the power button: the guest gets an ACPI event, and most shut
 // down. It may be called from any goroutine outside a section, once attached.
 func (b *Board) PowerButton() {
-	w := b.pm.domain.NewWorker("power button")
-	defer w.Close()
-
-	s := w.Enter()
-	defer w.Leave()
-
-	press.In(s)(&b.pm)
+	b.pm.domain.Do("power button", func(s patch.Section) { press.In(s)(&b.pm, s) })
 }
 
 // Everything that the guest, or the power button, can make run.

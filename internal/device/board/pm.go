@@ -45,7 +45,7 @@ const (
 type powerManagement struct {
 	now    func() time.Duration
 	sci    device.IRQ
-	stop   func(device.ExitReason)
+	stop   func(patch.Section, device.ExitReason)
 	log    *slog.Logger
 	domain *patch.Domain
 
@@ -77,21 +77,21 @@ func (h *powerManagement) ticks() uint64 {
 // found here, at the next access, and not at the moment the timer carries: no interrupt
 // comes from an idle guest's timer. Nobody is known to use it since the HPET. Called
 // with mu held.
-func (h *powerManagement) refresh() uint32 {
+func (h *powerManagement) refresh(s patch.Section) uint32 {
 	t := h.ticks()
 	if c := t >> 31; c != h.carries {
 		h.carries = c
 		h.status |= evtTimer
 	}
 
-	h.update()
+	h.update(s)
 
 	return uint32(t)
 }
 
 // update brings the SCI line to the level that status and enable say. Called with mu
 // held.
-func (h *powerManagement) update() {
+func (h *powerManagement) update(s patch.Section) {
 	level := h.status&h.enabled&enableMask != 0
 	if level == h.level {
 		return
@@ -99,18 +99,18 @@ func (h *powerManagement) update() {
 
 	h.level = level
 
-	if err := h.sci.Set(level); err != nil {
+	if err := h.sci.Set(s, level); err != nil {
 		h.log.Debug("acpi: SCI line", "err", err)
 	}
 }
 
 // read is bytewise over one image of the registers, so that a wide read of the timer is
 // of one moment.
-func (h *powerManagement) read(_ patch.Section, off uint64, data []byte) {
+func (h *powerManagement) read(s patch.Section, off uint64, data []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 
-	timer := h.refresh()
+	timer := h.refresh(s)
 
 	var image [layout.PortPMSize]byte
 
@@ -126,19 +126,19 @@ func (h *powerManagement) read(_ patch.Section, off uint64, data []byte) {
 	}
 }
 
-func (h *powerManagement) write(_ patch.Section, off uint64, data []byte) {
-	if typ, sleep := h.set(off, data); sleep {
-		h.sleep(typ)
+func (h *powerManagement) write(s patch.Section, off uint64, data []byte) {
+	if typ, sleep := h.set(s, off, data); sleep {
+		h.sleep(s, typ)
 	}
 }
 
 // set writes the registers byte by byte. It gives the sleep type if the guest asked for
 // a transition.
-func (h *powerManagement) set(off uint64, data []byte) (typ byte, sleep bool) {
+func (h *powerManagement) set(s patch.Section, off uint64, data []byte) (typ byte, sleep bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 
-	h.refresh() // so that a clear of TMR_STS clears what has happened before it
+	h.refresh(s) // so that a clear of TMR_STS clears what has happened before it
 
 	for i, v := range data {
 		at := off + uint64(i)
@@ -157,15 +157,15 @@ func (h *powerManagement) set(off uint64, data []byte) (typ byte, sleep bool) {
 		}
 	}
 
-	h.update()
+	h.update(s)
 
 	return byte(h.control & cntType >> cntTypeShift), sleep
 }
 
 // sleep is a write of SLP_EN. mu isn't held.
-func (h *powerManagement) sleep(typ byte) {
+func (h *powerManagement) sleep(s patch.Section, typ byte) {
 	if typ == SleepTypeS5 {
-		h.stop(device.ExitPowerOff)
+		h.stop(s, device.ExitPowerOff)
 		return
 	}
 
@@ -181,10 +181,10 @@ func (h *powerManagement) sleep(typ byte) {
 }
 
 // press is the power button [ACPI 6.5, 4.8.2.2.1].
-func (h *powerManagement) press() {
+func (h *powerManagement) press(s patch.Section) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 
 	h.status |= evtPower
-	h.update()
+	h.update(s)
 }

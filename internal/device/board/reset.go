@@ -19,7 +19,7 @@ const (
 // resetControl is the register at 0xcf9. Hard, soft and full resets are all the same to
 // a machine that ends with them. All methods may be called from any goroutine.
 type resetControl struct {
-	stop func(device.ExitReason)
+	stop func(patch.Section, device.ExitReason)
 
 	mu    sync.Mutex
 	value byte
@@ -33,9 +33,9 @@ func (h *resetControl) read(_ patch.Section, _ uint64, data []byte) {
 	data[0] = h.value
 }
 
-func (h *resetControl) write(_ patch.Section, _ uint64, data []byte) {
+func (h *resetControl) write(s patch.Section, _ uint64, data []byte) {
 	if h.set(data[0]) {
-		h.stop(device.ExitReset)
+		h.stop(s, device.ExitReset)
 	}
 }
 
@@ -54,7 +54,7 @@ func (h *resetControl) set(v byte) bool {
 // does nothing but reset the machine, as PCs do through it since the AT. The FADT says
 // that there is none; this is for guests that don't ask.
 type keyboard struct {
-	stop func(device.ExitReason)
+	stop func(patch.Section, device.ExitReason)
 }
 
 // keyboardStatus is what makes guests that look for a keyboard give up at once. A bit 0
@@ -76,9 +76,9 @@ func (*keyboard) read(_ patch.Section, _ uint64, data []byte) {
 	data[0] = keyboardStatus
 }
 
-func (h *keyboard) write(_ patch.Section, _ uint64, data []byte) {
+func (h *keyboard) write(s patch.Section, _ uint64, data []byte) {
 	if data[0] >= keyboardPulse && data[0]&keyboardReset == 0 {
-		h.stop(device.ExitReset)
+		h.stop(s, device.ExitReset)
 	}
 }
 

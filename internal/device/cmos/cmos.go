@@ -90,7 +90,7 @@ func (c *CMOS) Attach(p device.Platform) error {
 	return p.PIO("cmos", layout.PortCMOS, windowSize, device.Slots(c, read, write))
 }
 
-func (c *CMOS) read(_ patch.Section, off uint64, data []byte) {
+func (c *CMOS) read(s patch.Section, off uint64, data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
@@ -102,11 +102,11 @@ func (c *CMOS) read(_ patch.Section, off uint64, data []byte) {
 		}
 	}
 
-	c.update()
+	c.update(s)
 }
 
 // A word written to port 0x70 is the index and the byte for it: the bus splits it.
-func (c *CMOS) write(_ patch.Section, off uint64, data []byte) {
+func (c *CMOS) write(s patch.Section, off uint64, data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
@@ -117,7 +117,7 @@ func (c *CMOS) write(_ patch.Section, off uint64, data []byte) {
 			c.index = v & indexMask
 		case portData:
 			c.set(c.index, v)
-			c.update()
+			c.update(s)
 			c.wake()
 		}
 	}

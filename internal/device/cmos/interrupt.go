@@ -162,7 +162,7 @@ func (c *clock) alarmField(i byte, n int, encode func(int) byte) (int64, bool) {
 }
 
 // update brings the line to what the clock says. It is called with mu held.
-func (c *CMOS) update() {
+func (c *CMOS) update(s patch.Section) {
 	up := c.clock.pending()
 	if up == c.up {
 		return
@@ -171,7 +171,7 @@ func (c *CMOS) update() {
 	c.up = up
 
 	// The guest can't mend an interrupt line, and must not be able to fill a log.
-	if err := c.irq.Set(up); err != nil && c.fault == nil {
+	if err := c.irq.Set(s, up); err != nil && c.fault == nil {
 		c.fault = err
 	}
 
@@ -194,12 +194,12 @@ func (c *CMOS) wake() {
 
 // tick raises the line if it is time, and says when to come again, or never. It runs in
 // a section of the timer's goroutine.
-func (c *CMOS) tick() time.Duration {
+func (c *CMOS) tick(s patch.Section) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
 	c.clock.advance()
-	c.update()
+	c.update(s)
 
 	return c.clock.next()
 }
@@ -272,5 +272,5 @@ func (a *alarmClock) tick() time.Duration {
 	s := a.worker.Enter()
 	defer a.worker.Leave()
 
-	return tick.In(s)(a.c)
+	return tick.In(s)(a.c, s)
 }

@@ -318,9 +318,9 @@ func TestInterrupt_dueWhileItLooks(t *testing.T) {
 	g.out(regB, bDefault|bAlarm)
 
 	now, step = time.Date(2026, time.November, 22, 12, 35, 0, 0, time.UTC).Add(-2*time.Microsecond), time.Microsecond
-	require.Equal(t, shortest, g.tick())
+	require.Equal(t, shortest, g.tick(patch.Section{}))
 	require.False(t, p.Line(layout.IRQRTC).Level())
-	require.Equal(t, never, g.tick())
+	require.Equal(t, never, g.tick(patch.Section{}))
 	require.True(t, p.Line(layout.IRQRTC).Level())
 }
 
@@ -331,7 +331,7 @@ func TestInterrupt_isPatched(t *testing.T) {
 		g.out(regB, bDefault|bUpdate)
 		g.untilInterrupt(t)
 
-		fix, err := patch.New("silence", patch.Func(tick, func(*CMOS) time.Duration { return never }))
+		fix, err := patch.New("silence", patch.Func(tick, func(*CMOS, patch.Section) time.Duration { return never }))
 		require.NoError(t, err)
 
 		engine := patch.NewEngine(patch.Options{})
@@ -344,18 +344,13 @@ func TestInterrupt_isPatched(t *testing.T) {
 	})
 }
 
-// broken is a platform whose interrupt lines can't be taken, or not be driven.
+// broken is a platform whose interrupt lines can't be taken.
 type broken struct {
 	device.Platform
-	err  error
-	line device.IRQ
+	err error
 }
 
-func (b broken) IRQ(uint32) (device.IRQ, error) { return b.line, b.err }
-
-type brokenLine struct{ err error }
-
-func (l brokenLine) Set(bool) error { return l.err }
+func (b broken) IRQ(uint32) (device.IRQ, error) { return device.IRQ{}, b.err }
 
 func TestInterrupt_brokenLine(t *testing.T) {
 	mine := errors.New("no such line")
@@ -366,7 +361,8 @@ func TestInterrupt_brokenLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &guest{CMOS: New(gib, nil)}
 		p := devicetest.NewPlatform(t)
-		require.NoError(t, g.Attach(broken{Platform: p, line: brokenLine{mine}}))
+		require.NoError(t, g.Attach(p))
+		p.Line(layout.IRQRTC).Break(mine)
 		require.NoError(t, g.Start())
 
 		g.cpu = p.NewVCPU()

@@ -88,7 +88,7 @@ func (p *Platform) MMIO(name string, base, size uint64, h device.Handler) error 
 }
 
 func (p *Platform) claim(w Window) error {
-	if w.Size == 0 || w.Handler == nil {
+	if w.Size == 0 || w.Handler.IsZero() {
 		return fmt.Errorf("%s: a window needs a size and a handler", w.Name)
 	}
 
@@ -109,20 +109,20 @@ func (p *Platform) claim(w Window) error {
 // IRQ gives the line with that number, to one caller only.
 func (p *Platform) IRQ(gsi uint32) (device.IRQ, error) {
 	if gsi >= layout.GSIMax {
-		return nil, fmt.Errorf("interrupt line %d doesn't exist", gsi)
+		return device.IRQ{}, fmt.Errorf("interrupt line %d doesn't exist", gsi)
 	}
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
 	if p.lines[gsi] != nil {
-		return nil, fmt.Errorf("interrupt line %d is taken", gsi)
+		return device.IRQ{}, fmt.Errorf("interrupt line %d is taken", gsi)
 	}
 
 	l := &Line{changed: make(chan struct{}, 1)}
 	p.lines[gsi] = l
 
-	return l, nil
+	return device.NewIRQ(lineSlot, l, gsi), nil
 }
 
 // Memory is MemorySize bytes of RAM.
@@ -135,7 +135,7 @@ func (p *Platform) Domain() *patch.Domain { return p.domain }
 func (p *Platform) Log() *slog.Logger { return p.log }
 
 // Stop records the first reason given.
-func (p *Platform) Stop(r device.ExitReason) {
+func (p *Platform) Stop(_ patch.Section, r device.ExitReason) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
@@ -175,13 +175,23 @@ type Line struct {
 	level   bool
 	rises   int
 	sets    int
+	broken  error
 	changed chan struct{}
 }
 
-// Set changes the level.
-func (l *Line) Set(level bool) error {
+// lineSlot is what the lines of a Platform are made of.
+var lineSlot = patch.NewSlot("vmm/vmmtest.irq", setLine)
+
+func setLine(owner any, _ uint32, level bool) error { return owner.(*Line).set(level) }
+
+// set changes the level.
+func (l *Line) set(level bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+
+	if l.broken != nil {
+		return l.broken
+	}
 
 	l.sets++
 
@@ -197,6 +207,14 @@ func (l *Line) Set(level bool) error {
 	l.level = level
 
 	return nil
+}
+
+// Break has every later change of the line fail with err, and change nothing. nil mends it.
+func (l *Line) Break(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	l.broken = err
 }
 
 // Level is the present level.

@@ -84,7 +84,7 @@ func testTwo(t *testing.T, fresh func() device.Device) {
 
 	for i, w := range pa.Windows() {
 		o := pb.Windows()[i]
-		w.Handler, o.Handler = nil, nil
+		w.Handler, o.Handler = device.Handler{}, device.Handler{}
 		require.Equal(t, w, o)
 	}
 }

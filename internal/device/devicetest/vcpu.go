@@ -59,7 +59,7 @@ func (c *VCPU) Read(w Window, off uint64, data []byte) {
 	s := c.worker.Enter()
 	defer c.worker.Leave()
 
-	w.Handler.Read(s, off, data)
+	w.Handler.Load(s, off, data)
 }
 
 // Write is an access to a window, in a section.
@@ -67,7 +67,7 @@ func (c *VCPU) Write(w Window, off uint64, data []byte) {
 	s := c.worker.Enter()
 	defer c.worker.Leave()
 
-	w.Handler.Write(s, off, data)
+	w.Handler.Store(s, off, data)
 }
 
 func (p *Platform) find(mmio bool, addr uint64, width int) (Window, uint64) {

@@ -56,17 +56,17 @@ func (g *GED) Attach(p device.Platform) error {
 
 // Raise tells the guest of event number n, 0 to 31. Where it hasn't seen an earlier one
 // of that number, the two are one.
-func (g *GED) Raise(n int) { raise.Get()(g, n) }
+func (g *GED) Raise(s patch.Section, n int) { raise.In(s)(g, s, n) }
 
-func (g *GED) raise(n int) {
+func (g *GED) raise(s patch.Section, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 
 	g.events |= 1 << (n & 31)
-	g.update()
+	g.update(s)
 }
 
-func (g *GED) read(_ patch.Section, off uint64, data []byte) {
+func (g *GED) read(s patch.Section, off uint64, data []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 
@@ -82,20 +82,20 @@ func (g *GED) read(_ patch.Section, off uint64, data []byte) {
 	binary.LittleEndian.PutUint32(b[:], g.events)
 	copy(seen[:], b[:copy(data, b[:])])
 	g.events &^= binary.LittleEndian.Uint32(seen[:])
-	g.update()
+	g.update(s)
 }
 
 func (g *GED) write(patch.Section, uint64, []byte) {}
 
 // update brings the line to what the events say. Called with mu held.
-func (g *GED) update() {
+func (g *GED) update(s patch.Section) {
 	up := g.events != 0
 	if up == g.up {
 		return
 	}
 
 	g.up = up
-	if err := g.irq.Set(up); err != nil && !g.fault {
+	if err := g.irq.Set(s, up); err != nil && !g.fault {
 		g.fault = true
 		g.log.Warn("ged: interrupt line", "err", err)
 	}

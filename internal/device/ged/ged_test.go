@@ -22,12 +22,14 @@ func TestRaise(t *testing.T) {
 	c := p.NewVCPU()
 	defer c.Close()
 
+	s := p.Domain().NewWorker("test").Enter()
+
 	line := p.Line(arm64.IRQGED)
 	require.False(t, line.Level())
 
-	g.Raise(PowerButton)
-	g.Raise(9)
-	g.Raise(9)
+	g.Raise(s, PowerButton)
+	g.Raise(s, 9)
+	g.Raise(s, 9)
 	require.True(t, line.Level())
 	require.Zero(t, c.Load(arm64.GED+4, 4))
 	c.Store(arm64.GED, 4, 0)
@@ -38,7 +40,7 @@ func TestRaise(t *testing.T) {
 	require.False(t, line.Level())
 	require.Zero(t, c.Load(arm64.GED, 4))
 
-	g.Raise(31)
+	g.Raise(s, 31)
 	require.EqualValues(t, 1<<31, c.Load(arm64.GED, 8))
 	require.Equal(t, 4, line.Sets(), "only changes")
 }

@@ -143,14 +143,14 @@ const (
 )
 
 func (p *PL011) get(s patch.Section, port uint64) byte {
-	p.port.Read(s, port, p.one[:])
+	p.port.Load(s, port, p.one[:])
 
 	return p.one[0]
 }
 
 func (p *PL011) put(s patch.Section, port uint64, v byte) {
 	p.one[0] = v
-	p.port.Write(s, port, p.one[:])
+	p.port.Store(s, port, p.one[:])
 }
 
 // read gives each register that the access touches once.

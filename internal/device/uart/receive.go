@@ -24,7 +24,7 @@ func (u *UART) demand() int {
 // receive gives the receiver what it takes of in, and says how much that was: the
 // guest may have closed the line while the bytes were read. It runs in a section of
 // the receiver's goroutine.
-func (u *UART) receive(in []byte) int {
+func (u *UART) receive(s patch.Section, in []byte) int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 
@@ -37,7 +37,7 @@ func (u *UART) receive(in []byte) int {
 		u.push(v)
 	}
 
-	u.update()
+	u.update(s)
 
 	return max(n, 0)
 }
@@ -137,7 +137,7 @@ func (r *receiver) give(in []byte) int {
 	s := r.worker.Enter()
 	defer r.worker.Leave()
 
-	return receive.In(s)(r.u, in)
+	return receive.In(s)(r.u, s, in)
 }
 
 // wait waits for the end of the goroutine, unless it is inside a Read that no one can

@@ -43,7 +43,7 @@ func (q *queue) put(v byte) {
 
 // transmit takes what has gathered, for the writer; then the guest may send more. It
 // runs in a section of the transmitter's goroutine.
-func (u *UART) transmit() []byte {
+func (u *UART) transmit(s patch.Section) []byte {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 
@@ -53,7 +53,7 @@ func (u *UART) transmit() []byte {
 	}
 
 	u.thri = true
-	defer u.update()
+	defer u.update(s)
 
 	if q.failed {
 		q.dropped += uint64(len(q.fill))
@@ -153,7 +153,7 @@ func (t *transmitter) take() []byte {
 	s := t.worker.Enter()
 	defer t.worker.Leave()
 
-	return transmit.In(s)(t.u)
+	return transmit.In(s)(t.u, s)
 }
 
 func (t *transmitter) give(out []byte, n int, err error) bool {

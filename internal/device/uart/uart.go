@@ -172,30 +172,30 @@ func (u *UART) Dropped() uint64 {
 
 // read and write split wide accesses into bytes in ascending order, as the ISA bridge
 // does for an 8-bit device.
-func (u *UART) read(_ patch.Section, off uint64, data []byte) {
+func (u *UART) read(s patch.Section, off uint64, data []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 
 	for i := range data {
 		data[i] = u.readRegister(off + uint64(i))
-		u.update()
+		u.update(s)
 	}
 }
 
-func (u *UART) write(_ patch.Section, off uint64, data []byte) {
+func (u *UART) write(s patch.Section, off uint64, data []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 
 	for i, v := range data {
 		u.writeRegister(off+uint64(i), v)
-		u.update()
+		u.update(s)
 	}
 }
 
 // update brings the interrupt line to what the registers say. It runs after each
 // access, so that the line really falls when the last cause is cleared; and for a new
 // cause it rises anew, whatever it was before. Called with mu held.
-func (u *UART) update() {
+func (u *UART) update(s patch.Section) {
 	was, now := u.asserted, u.pending()
 	if now == was {
 		return
@@ -204,17 +204,17 @@ func (u *UART) update() {
 	u.asserted = now
 
 	if was != 0 && (now == 0 || now&^was != 0) {
-		u.drive(false)
+		u.drive(s, false)
 	}
 
 	if now&^was != 0 {
-		u.drive(true)
+		u.drive(s, true)
 	}
 }
 
-func (u *UART) drive(level bool) {
+func (u *UART) drive(s patch.Section, level bool) {
 	// The guest can't mend an interrupt line, and must not be able to fill a log.
-	if err := u.irq.Set(level); err != nil && u.fault == nil {
+	if err := u.irq.Set(s, level); err != nil && u.fault == nil {
 		u.fault = err
 	}
 }

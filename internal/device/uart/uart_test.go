@@ -249,7 +249,8 @@ func FuzzUART(f *testing.F) {
 			switch width := 1 << (ops[0] >> 3 & 3); {
 			case int(reg)+width > windowSize:
 			case width == 8:
-				handler(u).Read(section, uint64(reg), make([]byte, width))
+				h := handler(u)
+				h.Load(section, uint64(reg), make([]byte, width))
 			case ops[0]&0x80 != 0:
 				p.cpu.Out(layout.PortCOM1+reg, width, uint32(v)*0x01010101)
 			default:
@@ -257,8 +258,8 @@ func FuzzUART(f *testing.F) {
 			}
 
 			if ops[0]&0x60 == 0x60 { // the other end does something
-				u.receive(bytes.Repeat(ops[:1], int(v&31)))
-				u.transmitted(u.transmit(), 0, nil)
+				u.receive(section, bytes.Repeat(ops[:1], int(v&31)))
+				u.transmitted(u.transmit(section), 0, nil)
 			}
 
 			ops = ops[2:]
@@ -297,7 +298,7 @@ func BenchmarkWrite(b *testing.B) {
 	b.ReportAllocs()
 
 	for b.Loop() {
-		h.Write(section, regData, data)
+		h.Store(section, regData, data)
 	}
 }
 
@@ -310,7 +311,7 @@ func BenchmarkReadLSR(b *testing.B) {
 	b.ReportAllocs()
 
 	for b.Loop() {
-		h.Read(section, regLSR, data[:])
+		h.Load(section, regLSR, data[:])
 	}
 }
 
@@ -319,7 +320,7 @@ func TestUART_noAllocations(t *testing.T) {
 	attach(t, u)
 
 	h, data := handler(u), []byte{'x'}
-	require.Zero(t, testing.AllocsPerRun(1000, func() { h.Write(section, regData, data) }))
+	require.Zero(t, testing.AllocsPerRun(1000, func() { h.Store(section, regData, data) }))
 }
 
 // handler is what Attach claims the ports with.

@@ -11,12 +11,17 @@
 //	revert NAME             take it off the top
 //	replace NAME            put it in place of all that is applied, at once
 //	unload NAME             let the engine forget it; it must be applied nowhere
+//	revoke NAME             take it no more, loaded or, by its id, not; revert and unload still work
+//	revoke-key KEY          take nothing more that this key signed
 //	dry-run VERB ARGUMENT   say whether apply, revert, replace or load would do; change nothing
 //	watch                   what happens, until interrupted
 //	status                  the engine and its program
 //	domains                 what can be patched, and what is applied there
 //	slots                   the functions that can be replaced
 //	help                    this text
+//
+// What is revoked stays where it is applied. It is revoked as long as the program runs, or, if
+// the engine has a journal, as long as that is kept.
 //
 // Flags, before or after the verb:
 //

@@ -110,6 +110,15 @@ func TestFlags(t *testing.T) {
 	s.want(exitOK, "status", "", "2 loaded, 2 applied, 0 revoked")
 	s.want(exitOK, "get a1", "", "advisory    \uFFFD[31mred\n") // and nothing that colours the terminal
 
+	id := strings.Repeat("0a", 20)
+	s.want(exitOK, "revoke bye", "", "")
+	s.want(exitOK, "status", "", "2 loaded, 2 applied, 1 revoked")
+	s.want(exitRefused, "apply bye -domain b -nodeps", "", "revoked")
+	s.want(exitOK, "revoke "+id, "", "") // not loaded yet
+	s.want(exitOK, "revoke-key "+strings.Repeat("0A", 32), "", "")
+	s.want(exitRefused, "revoke by", "", "40 hexadecimal digits")
+	s.want(exitUsage, "revoke-key "+id, "", "64 hexadecimal digits")
+
 	w := s.a.NewWorker("vcpu0")
 	w.Enter()
 	s.want(exitTimeout, "revert bye -domain a -timeout 1ms", "", `worker "vcpu0"`)
@@ -121,7 +130,7 @@ func TestUsage(t *testing.T) {
 	s := serve(t, control.Options{})
 
 	for _, line := range []string{
-		"", "lisst", "list x", "get", "get a b", "apply", "apply a b", "dry-run", "dry-run list", "dry-run unload x",
+		"", "lisst", "list x", "get", "get a b", "apply", "apply a b", "revoke", "revoke-key", "dry-run revoke x", "dry-run", "dry-run list", "dry-run unload x",
 		"-what list", "-timeout soon list", "-timeout -1s list", "-mode loose list", "apply x -timeout 1000h",
 	} {
 		s.want(exitUsage, line, "", "patchctl: ")

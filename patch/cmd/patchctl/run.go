@@ -160,6 +160,10 @@ var verbs = map[string]struct {
 	"revert":  {true, transition((*control.Client).Revert)},
 	"replace": {true, transition((*control.Client).Replace)},
 	"unload":  {true, (*tool).unload},
+	"revoke":  {true, (*tool).revoke},
+
+	"revoke-key": {true, (*tool).revokeKey},
+
 	"watch":   {false, (*tool).watch},
 	"status":  {false, (*tool).status},
 	"domains": {false, (*tool).domains},

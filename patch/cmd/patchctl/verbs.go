@@ -119,6 +119,14 @@ func (t *tool) unload(ctx context.Context, name string) error {
 	return t.tell(nil, nil, t.client.Unload(ctx, name, t.request.Timeout))
 }
 
+func (t *tool) revoke(ctx context.Context, name string) error {
+	return t.tell(nil, nil, t.client.Revoke(ctx, name))
+}
+
+func (t *tool) revokeKey(ctx context.Context, key string) error {
+	return t.tell(nil, nil, t.client.RevokeKey(ctx, patch.KeyID(key)))
+}
+
 func (t *tool) watch(ctx context.Context, _ string) error {
 	s, err := t.client.Watch(ctx)
 	if err != nil {

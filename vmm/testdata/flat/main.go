@@ -27,7 +27,7 @@ type word struct {
 	count int
 }
 
-func (w *word) Attach(p vmm.Platform) error { return p.PIO("word", portWord, 8, w) }
+func (w *word) Attach(p vmm.Platform) error { return p.PIO("word", portWord, 8, vmm.Direct(w)) }
 
 func (w *word) Read(_ patch.Section, _ uint64, data []byte) {
 	w.mu.Lock()
