@@ -15,6 +15,7 @@ type machine struct {
 	emulator, pkg string   // QEMU's program and its Debian package
 	args          []string // that this machine needs
 	cpu           string   // the processor's default model
+	cpus          int      // how many of them by default
 	cmdline       string   // of the kernel, beside what all have
 	modules       []string // of the kernel, beside what all have
 	env           []string // that a command gets
@@ -26,7 +27,7 @@ var machines = map[string]machine{
 	"amd64": {
 		arch:     "amd64",
 		emulator: "qemu-system-x86_64", pkg: "qemu-system-x86",
-		cpu: "EPYC,+svm,+npt",
+		cpu: "EPYC,+svm,+npt", cpus: 2,
 		// maxcpus=1: the others come when nothing rewrites the kernel's code any more, see
 		// keeper.
 		// tsc=reliable: the emulated TSCs are one and the same, which Linux doesn't believe
@@ -42,7 +43,7 @@ var machines = map[string]machine{
 		args: []string{"-machine", "virt,virtualization=on,gic-version=3"},
 		// With the architecture's own algorithm, pointers are signed so slowly that
 		// everything takes twice the time.
-		cpu:     "max,pauth-impdef=on",
+		cpu: "max,pauth-impdef=on", cpus: 1,
 		cmdline: "console=ttyAMA0",
 		modules: []string{"tun", "bridge"},
 		// This machine's programs are there, and can't run.

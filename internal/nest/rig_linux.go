@@ -22,7 +22,9 @@ type Config struct {
 	// has virtualisation: for arm64 with the host in the hypervisor's mode (VHE),
 	// where cortex-a72 is one without.
 	CPU string
-	// CPUs is the number of emulated processors; 2 when zero.
+	// CPUs is the number of emulated processors; when zero 2, and 1 of arm64: a kernel
+	// that invalidates its translations everywhere has the emulator stop all processors
+	// for it, and guests of two boot half as fast.
 	CPUs int
 	// MemoryMiB is the memory of the emulated machine; 4096 when zero. The
 	// host gives it page by page, as it is touched.
@@ -59,9 +61,6 @@ func DefaultModules() []string { return []string{"kvm_amd", "tun", "bridge"} }
 var rigModules = []string{"virtio_pci", "9pnet_virtio", "9p", "virtio_console"}
 
 func (c Config) withDefaults() (Config, error) {
-	if c.CPUs == 0 {
-		c.CPUs = 2
-	}
 	if c.MemoryMiB == 0 {
 		c.MemoryMiB = 4096
 	}
@@ -75,7 +74,7 @@ func (c Config) withDefaults() (Config, error) {
 
 func (c Config) validate() error {
 	var errs []error
-	if c.CPUs < 1 || c.CPUs > 64 {
+	if c.CPUs < 0 || c.CPUs > 64 {
 		errs = append(errs, fmt.Errorf("nest: Config.CPUs is %d, want 1 to 64", c.CPUs))
 	}
 	if c.MemoryMiB < 512 {
@@ -140,6 +139,9 @@ func prepare(ctx context.Context, cfg Config, argv []string) (_ *rig, err error)
 	m := machines[programArch(program)]
 	if _, err := m.qemu(); err != nil {
 		return nil, err
+	}
+	if cfg.CPUs == 0 {
+		cfg.CPUs = m.cpus
 	}
 	own := append([]string{"PWD=" + cfg.Dir}, m.env...)
 	env, err := commandEnv(os.Environ(), append(own, cfg.Env...))

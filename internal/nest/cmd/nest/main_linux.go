@@ -37,7 +37,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	cpu := flag.String("cpu", "", "`model` of the processors, as QEMU calls it")
 	kernels := flag.Bool("kernels", false, "have the kernels that guests boot in the cache first: the rig has no network")
-	cpus := flag.Int("c", 2, "emulated `processors`")
+	cpus := flag.Int("c", 0, "emulated `processors`; 0 means 2, of arm64 1")
 	memory := flag.Int("m", 4096, "memory in `MiB`")
 	timeout := flag.Duration("t", 30*time.Minute, "kill everything after this `duration`; 0 means never")
 	count := flag.Bool("count", false, "a clock that counts instructions, one a nanosecond")
