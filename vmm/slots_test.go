@@ -57,7 +57,7 @@ func TestSlots(t *testing.T) {
 	}
 
 	if runtime.GOARCH == "arm64" {
-		want = append(want, "vmm/pl011.read", "vmm/pl011.write", "vmm/ged.read", "vmm/ged.write", "vmm/ged.raise")
+		want = append(want, "vmm/pl011.read", "vmm/pl011.write", "vmm/ged.read", "vmm/ged.write", "vmm/ged.raise", "vmm/pl031.read", "vmm/pl031.write")
 	} else {
 		want = append(want,
 			"vmm/pm.read", "vmm/pm.write", "vmm/pm.press",

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vgraft/vgraft/internal/device/ged"
 	"github.com/vgraft/vgraft/internal/device/pl011"
+	"github.com/vgraft/vgraft/internal/device/pl031"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/layout/arm64"
 )
@@ -22,7 +23,7 @@ const (
 func newMemory(size uint64) (*guestmem.Memory, error) { return guestmem.NewAt(arm64.RAM, size) }
 
 // boardDevices are the devices that every machine has, beside those in the kernel.
-func boardDevices(uint64) []Device { return []Device{ged.New()} }
+func boardDevices(uint64) []Device { return []Device{ged.New(), pl031.New(nil)} }
 
 func serial(in io.Reader, out io.Writer) Device { return pl011.New(in, out) }
 
