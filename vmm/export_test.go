@@ -65,6 +65,9 @@ func (e *Exited) Turn() bool {
 func (e *Exited) Close() { e.c.worker.Close() }
 
 // VirtSet makes the ACPI tables of a machine on arm64, on any host.
-func VirtSet(cpus int, pmu, serial bool) (*acpi.Set, error) {
-	return virtTables{cpus: cpus, pmu: pmu, serial: serial}.set()
+func VirtSet(cpus int, pmu bool, devices []Device) (*acpi.Set, error) {
+	return virtTables{cpus: cpus, pmu: pmu, devices: devices}.set()
 }
+
+// PCSet makes the ACPI tables of a machine on amd64, on any host.
+func PCSet(cpus int, devices []Device) (*acpi.Set, error) { return pcTables(cpus, devices) }
