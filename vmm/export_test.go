@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/vgraft/vgraft/internal/device/ged"
 	"github.com/vgraft/vgraft/internal/kvm"
 	"github.com/vgraft/vgraft/vmm/acpi"
 )
@@ -66,15 +65,9 @@ func (e *Exited) Turn() bool {
 func (e *Exited) Close() { e.c.worker.Close() }
 
 // VirtSet makes the ACPI tables of a machine on arm64, on any host.
-func VirtSet(cpus int, pmu, serial bool) (*acpi.Set, error) {
-	return virtTables{cpus: cpus, pmu: pmu, serial: serial}.set()
+func VirtSet(cpus int, pmu bool, devices []Device) (*acpi.Set, error) {
+	return virtTables{cpus: cpus, pmu: pmu, devices: devices}.set()
 }
 
-// RaiseEvent tells a machine on arm64 of an ACPI event.
-func RaiseEvent(m *Machine, n int) {
-	for _, d := range m.devices {
-		if g, ok := d.(*ged.GED); ok {
-			g.Raise(n)
-		}
-	}
-}
+// PCSet makes the ACPI tables of a machine on amd64, on any host.
+func PCSet(cpus int, devices []Device) (*acpi.Set, error) { return pcTables(cpus, devices) }

@@ -259,7 +259,7 @@ func TestNew_refuses(t *testing.T) {
 		"code too large":  {func(c *vmm.Config) { c.Boot = vmm.Flat{Code: make([]byte, 2<<20)} }, vmm.ErrTooLarge},
 		"not a mode":      {func(c *vmm.Config) { c.Boot = mode(vmm.Long64) }, vmm.ErrConfig},
 		"a line too high": {func(c *vmm.Config) { c.Devices = []vmm.Device{&device{irq: arm64.GSIMax}} }, nil},
-		"a line taken":    {func(c *vmm.Config) { c.Devices = []vmm.Device{&device{irq: arm64.IRQGED}} }, nil},
+		"a line taken":    {func(c *vmm.Config) { c.Devices = []vmm.Device{&device{irq: arm64.GSIMax - 1}} }, nil},
 		"in RAM":          {func(c *vmm.Config) { c.Devices = []vmm.Device{&device{mmio: arm64.RAM, size: 1}} }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/vgraft/vgraft/internal/device/ged"
 	"github.com/vgraft/vgraft/internal/nest"
 	"github.com/vgraft/vgraft/internal/testutil"
 	"github.com/vgraft/vgraft/vmm"
@@ -127,7 +126,7 @@ func TestLinux(t *testing.T) {
 			g.expect("got=over the wire")
 
 			// The power button: the guest sees the event, and takes it back.
-			vmm.RaiseEvent(g.m, ged.PowerButton)
+			require.NoError(t, g.m.PowerButton())
 			g.until("an event", func(string) bool {
 				seen := strings.Count(g.output(), "ged=")
 				g.send("ged")

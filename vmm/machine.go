@@ -10,9 +10,13 @@ import (
 	"sync"
 
 	"github.com/vgraft/vgraft/internal/bus"
+	"github.com/vgraft/vgraft/internal/device"
+	"github.com/vgraft/vgraft/internal/device/cpus"
+	"github.com/vgraft/vgraft/internal/device/ged"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/kvm"
 	"github.com/vgraft/vgraft/patch"
+	"github.com/vgraft/vgraft/vmm/power"
 )
 
 // Machine is one virtual machine. Any number of them live in a process, and know
@@ -27,10 +31,13 @@ type Machine struct {
 	vm      *kvm.VM
 	chips   chips
 	vcpus   []*vcpu
+	ged     *ged.GED
+	button  *power.Button
 
 	// The address spaces and the interrupt lines taken. They don't change after New.
 	pio, mmio bus.Bus
 	irqs      [lines]bool
+	room      device.Room
 
 	state   stateBox
 	control chan struct{} // one token: held by Start, Pause, Resume and Close
@@ -60,7 +67,10 @@ func New(ctx context.Context, cfg Config) (_ *Machine, err error) {
 	m := &Machine{
 		cfg:     cfg,
 		domain:  patch.NewDomain(cfg.Name),
+		ged:     ged.New(),
+		button:  power.NewButton(),
 		pio:     bus.Bus{Limit: 1 << 16},
+		room:    tableRoom(),
 		control: make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 	}
@@ -143,7 +153,10 @@ func (m *Machine) create() (err error) {
 }
 
 func (m *Machine) attach() error {
-	for i, d := range append(boardDevices(m.cfg.Memory), m.cfg.Devices...) {
+	// The device of events first, for others to have some.
+	list := slices.Concat([]Device{m.ged, cpus.New(), m.button}, boardDevices(m.cfg.Memory), m.cfg.Devices)
+
+	for i, d := range list {
 		// Kept first: a device that failed to attach may have acquired something.
 		m.devices = append(m.devices, d)
 
@@ -151,6 +164,20 @@ func (m *Machine) attach() error {
 			return fmt.Errorf("vmm: attach device %d, %T: %w", i, d, err)
 		}
 	}
+
+	return nil
+}
+
+// PowerButton presses the machine's power button: the guest's operating system gets an
+// event, and most shut down; then Wait says so. What it means is for the guest to decide,
+// so a machine that must end is closed. The error wraps ErrState if the machine neither
+// runs nor is paused.
+func (m *Machine) PowerButton() error {
+	if s := m.state.get(); s != Running && s != Paused {
+		return m.wrongState("press the power button", s)
+	}
+
+	m.button.Press()
 
 	return nil
 }

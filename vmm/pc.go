@@ -18,6 +18,11 @@ import (
 
 const (
 	lines     = layout.GSIMax // of interrupts
+	firstLine = 0             // what ACPI calls the first
+	placeBase = layout.Place
+	placeSize = layout.PlaceSize
+	acpiBase  = layout.ACPI
+	acpiSize  = layout.ACPISize
 	minMemory = 1 << 20
 	maxCPUs   = 254 // APIC ids are 8 bits wide, and 255 means all
 )
@@ -28,7 +33,7 @@ func newMemory(size uint64) (*guestmem.Memory, error) {
 
 // boardDevices are the devices that every machine has, beside those in the kernel.
 func boardDevices(memory uint64) []Device {
-	return []Device{cmos.New(memory, nil), board.New(nil)}
+	return []Device{cmos.New(memory, nil), board.New()}
 }
 
 func serial(in io.Reader, out io.Writer) Device { return uart.New(in, out) }

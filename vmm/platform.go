@@ -7,6 +7,7 @@ import (
 	"github.com/vgraft/vgraft/internal/bus"
 	"github.com/vgraft/vgraft/internal/device"
 	"github.com/vgraft/vgraft/patch"
+	"github.com/vgraft/vgraft/vmm/acpi/aml"
 )
 
 // platform is what a device sees of its machine. It is a type of its own so that a
@@ -45,8 +46,33 @@ func (p platform) IRQ(gsi uint32) (IRQ, error) {
 
 	p.m.irqs[gsi] = true
 
-	return device.NewIRQ(irqSlot, p.m, gsi), nil
+	return device.NewIRQ(irqSlot, p.m, gsi, firstLine+gsi), nil
 }
+
+func (p platform) Place(name string, size uint64, h Handler) (uint64, error) {
+	base, err := p.m.room.Window(size)
+	if err != nil {
+		return 0, err
+	}
+
+	return base, p.MMIO(name, base, size, h)
+}
+
+// FreeIRQ takes the last lines first: devices that name theirs tend to want low ones.
+func (p platform) FreeIRQ() (IRQ, error) {
+	for gsi := uint32(lines); gsi > 0; gsi-- {
+		if !p.m.irqs[gsi-1] {
+			return p.IRQ(gsi - 1)
+		}
+	}
+
+	return IRQ{}, fmt.Errorf("%w: all interrupt lines are taken", device.ErrNoRoom)
+}
+
+func (p platform) Event(body ...aml.Term) (Event, error) { return p.m.ged.Event(body...) }
+func (p platform) Reserve(size uint64) (uint64, error)   { return p.m.room.Memory(size) }
+func (p platform) Unit(kind string) int                  { return p.m.room.Unit(kind) }
+func (p platform) CPUs() int                             { return p.m.cfg.CPUs }
 
 func (p platform) Memory() Memory        { return p.m.mem }
 func (p platform) Domain() *patch.Domain { return p.m.domain }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vgraft/vgraft/internal/acpi"
 	"github.com/vgraft/vgraft/internal/boot"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/kvm"
@@ -108,13 +107,14 @@ func (c *vcpu) systemEvent(reason kvm.Reason) Exit {
 
 // load writes the firmware's tables and the guest's program.
 func (m *Machine) load(ctx context.Context) ([]Start, error) {
-	rsdp, tables, err := acpi.Build(acpi.Config{CPUs: m.cfg.CPUs, Base: layout.ACPI, Limit: layout.ACPI + layout.ACPISize})
+	set, err := pcTables(m.cfg.CPUs, m.devices)
 	if err != nil {
 		return nil, fmt.Errorf("vmm: %w", err)
 	}
 
-	if _, err := m.mem.WriteAt(tables, layout.ACPI); err != nil {
-		return nil, fmt.Errorf("vmm: ACPI tables: %w", err)
+	rsdp, err := m.writeTables(set)
+	if err != nil {
+		return nil, err
 	}
 
 	starts, err := m.cfg.Boot.Load(ctx, Guest{Memory: m.mem, RAM: m.mem.Ranges(), CPUs: m.cfg.CPUs, RSDP: rsdp})

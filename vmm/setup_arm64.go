@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"slices"
 	"strings"
 
-	"github.com/vgraft/vgraft/internal/device/pl011"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/kvm"
 	"github.com/vgraft/vgraft/internal/layout/arm64"
-	"github.com/vgraft/vgraft/vmm/acpi"
 )
 
 // required is what we can't do without.
@@ -217,23 +214,17 @@ func firstError(steps ...func() error) error {
 
 // load writes the firmware's tables and the guest's program.
 func (m *Machine) load(ctx context.Context) ([]Start, error) {
-	serial := slices.ContainsFunc(m.devices, func(d Device) bool { _, ok := d.(*pl011.PL011); return ok })
-
-	set, err := virtTables{cpus: m.cfg.CPUs, pmu: m.chips.pmu, serial: serial}.set()
+	set, err := virtTables{cpus: m.cfg.CPUs, pmu: m.chips.pmu, devices: m.devices}.set()
 	if err != nil {
-		return nil, fmt.Errorf("vmm: ACPI tables: %w", err)
+		return nil, fmt.Errorf("vmm: %w", err)
 	}
 
-	image, err := set.Image(acpi.Placement{Base: arm64.ACPI, Size: arm64.ACPISize})
+	rsdp, err := m.writeTables(set)
 	if err != nil {
-		return nil, fmt.Errorf("vmm: ACPI tables: %w", err)
+		return nil, err
 	}
 
-	if _, err := m.mem.WriteAt(image.Bytes, arm64.ACPI); err != nil {
-		return nil, fmt.Errorf("vmm: ACPI tables: %w", err)
-	}
-
-	starts, err := m.cfg.Boot.Load(ctx, Guest{Memory: m.mem, RAM: m.mem.Ranges(), CPUs: m.cfg.CPUs, RSDP: image.RSDP})
+	starts, err := m.cfg.Boot.Load(ctx, Guest{Memory: m.mem, RAM: m.mem.Ranges(), CPUs: m.cfg.CPUs, RSDP: rsdp})
 	if err != nil {
 		return nil, fmt.Errorf("vmm: load guest: %w", err)
 	}

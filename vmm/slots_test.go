@@ -54,13 +54,19 @@ func TestSlots(t *testing.T) {
 		"vmm.exit", "vmm.pio", "vmm.mmio", "vmm.irq", "vmm.end", "vmm.post",
 		"vmm/uart.read", "vmm/uart.write", "vmm/uart.transmit", "vmm/uart.transmitted",
 		"vmm/uart.demand", "vmm/uart.receive",
+		"vmm/ged.read", "vmm/ged.write", "vmm/ged.raise", "vmm/power/button.press",
+		"vmm/power/battery.read", "vmm/power/battery.write", "vmm/power/battery.update", "vmm/power/battery.updateinfo",
+		"vmm/power/ac.read", "vmm/power/ac.write", "vmm/power/ac.update",
+		"vmm/power/thermal.read", "vmm/power/thermal.write", "vmm/power/thermal.update", "vmm/power/thermal.settrips",
+		"vmm/power/performance.read", "vmm/power/performance.write", "vmm/power/performance.deliver", "vmm/power/performance.take",
+		"vmm/power/generation.renew",
 	}
 
 	if runtime.GOARCH == "arm64" {
-		want = append(want, "vmm/pl011.read", "vmm/pl011.write", "vmm/ged.read", "vmm/ged.write", "vmm/ged.raise", "vmm/pl031.read", "vmm/pl031.write")
+		want = append(want, "vmm/pl011.read", "vmm/pl011.write", "vmm/pl031.read", "vmm/pl031.write")
 	} else {
 		want = append(want,
-			"vmm/pm.read", "vmm/pm.write", "vmm/pm.press",
+			"vmm/sleep.read", "vmm/sleep.write",
 			"vmm/reset.read", "vmm/reset.write",
 			"vmm/i8042.read", "vmm/i8042.write",
 			"vmm/post.read", "vmm/post.write",

@@ -3,6 +3,7 @@ package vmm_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,13 +13,78 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vgraft/vgraft/internal/device/board"
+	"github.com/vgraft/vgraft/internal/device/cmos"
+	"github.com/vgraft/vgraft/internal/device/cpus"
+	"github.com/vgraft/vgraft/internal/device/devicetest"
+	"github.com/vgraft/vgraft/internal/device/pl011"
+	"github.com/vgraft/vgraft/internal/device/uart"
+	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/internal/layout/arm64"
 	"github.com/vgraft/vgraft/internal/testutil"
 	"github.com/vgraft/vgraft/vmm"
 	"github.com/vgraft/vgraft/vmm/acpi"
+	"github.com/vgraft/vgraft/vmm/power"
 )
 
-// The tables of machines on arm64 are made here, where ACPICA's programs are.
+// The tables of machines on both architectures are made here, where ACPICA's programs are.
+
+// attached are devices on a platform.
+func attached(t *testing.T, p *devicetest.Platform, devices ...vmm.Device) []vmm.Device {
+	t.Helper()
+
+	for _, d := range devices {
+		require.NoError(t, d.Attach(p))
+	}
+
+	return append(devices, p.GED())
+}
+
+// features are all of package power.
+func features() []vmm.Device {
+	return []vmm.Device{
+		power.NewSleepButton(), power.NewACAdapter(true),
+		power.NewBattery(power.BatteryInfo{Model: "VG"}, power.BatteryStatus{}), power.NewBattery(power.BatteryInfo{}, power.BatteryStatus{}),
+		power.NewThermalZone(40_000, power.Trips{Critical: 100_000, Passive: 80_000}),
+		power.NewCPUIdle(),
+		power.NewPerformance(power.PerformanceLevels{Lowest: 1, LowestNonlinear: 1, Nominal: 2, Highest: 2, LowestMHz: 1, NominalMHz: 2}, nil),
+		power.NewVMGenID(),
+	}
+}
+
+// sets are the tables of many machines, by what is special about them, with the addresses
+// where they go.
+func sets(t *testing.T) map[string]*acpi.Set {
+	t.Helper()
+
+	all := map[string]*acpi.Set{}
+	add := func(name string, set *acpi.Set, err error) {
+		require.NoError(t, err, name)
+		all[name] = set
+	}
+
+	for _, n := range []int{1, 2, 17, arm64.MaxCPUs} {
+		p := devicetest.NewVirtPlatform(t, n)
+		set, err := vmm.VirtSet(n, true, attached(t, p, cpus.New(), power.NewButton(), pl011.New(nil, nil)))
+		add(fmt.Sprintf("arm64 %d", n), set, err)
+	}
+
+	p := devicetest.NewVirtPlatform(t, 18)
+	set, err := vmm.VirtSet(18, false, attached(t, p, append([]vmm.Device{cpus.New(), power.NewButton(), pl011.New(nil, nil)}, features()...)...))
+	add("arm64 all", set, err)
+
+	for _, n := range []int{1, 2, 254} {
+		p := devicetest.NewPCPlatform(t, n)
+		set, err := vmm.PCSet(n, attached(t, p, cpus.New(), power.NewButton(), cmos.New(1<<30, nil), board.New(), uart.New(nil, nil)))
+		add(fmt.Sprintf("amd64 %d", n), set, err)
+	}
+
+	p = devicetest.NewPCPlatform(t, 18)
+	set, err = vmm.PCSet(18, attached(t, p, append([]vmm.Device{cpus.New(), power.NewButton(), cmos.New(1<<30, nil), board.New()}, features()...)...))
+	add("amd64 all", set, err)
+
+	return all
+}
 
 // acpica runs one of them. Its absence is a failure, but for -short.
 func acpica(t *testing.T, name string, args ...string) string {
@@ -37,32 +103,39 @@ func acpica(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-func TestVirtTables_lint(t *testing.T) {
+func TestTables_lint(t *testing.T) {
 	testutil.Pure(t)
 
-	for _, cpus := range []int{1, 2, 17, arm64.MaxCPUs} {
-		for _, with := range []bool{false, true} {
-			set, err := vmm.VirtSet(cpus, with, true)
-			require.NoError(t, err)
-			require.Empty(t, acpi.Lint(set, acpi.LintOptions{Arch: acpi.ArchARM64}))
-
-			image, err := set.Image(acpi.Placement{Base: arm64.ACPI, Size: arm64.ACPISize})
-			require.NoError(t, err)
-			require.EqualValues(t, arm64.ACPI, image.RSDP)
+	for name, set := range sets(t) {
+		arch, place := acpi.ArchARM64, acpi.Placement{Base: arm64.ACPI, Size: arm64.ACPISize}
+		if strings.HasPrefix(name, "amd64") {
+			arch, place = acpi.ArchAMD64, acpi.Placement{Base: layout.ACPI, Size: layout.ACPISize}
 		}
-	}
 
-	set, err := vmm.VirtSet(1, false, false)
-	require.NoError(t, err)
-	require.Empty(t, set.Signature("SPCR"))
+		require.Empty(t, acpi.Lint(set, acpi.LintOptions{Arch: arch}), name)
+
+		image, err := set.Image(place)
+		require.NoError(t, err, name)
+		require.Equal(t, place.Base, image.RSDP)
+		require.Equal(t, strings.HasPrefix(name, "arm64"), len(set.Signature("SPCR")) == 1, name)
+	}
 }
 
-// TestVirtTables_iasl disassembles every table and compiles it again.
-func TestVirtTables_iasl(t *testing.T) {
+// TestTables_iasl disassembles every table and compiles it again.
+func TestTables_iasl(t *testing.T) {
 	testutil.Pure(t)
 
-	set, err := vmm.VirtSet(18, true, true)
-	require.NoError(t, err)
+	for name, set := range sets(t) {
+		if !strings.Contains(name, "all") {
+			continue
+		}
+
+		t.Run(name, func(t *testing.T) { recompile(t, set) })
+	}
+}
+
+func recompile(t *testing.T, set *acpi.Set) {
+	t.Helper()
 
 	for _, table := range set.Tables {
 		b, err := table.MarshalBinary()
@@ -94,30 +167,32 @@ func TestVirtTables_iasl(t *testing.T) {
 	}
 }
 
-// TestVirtTables_acpiexec has ACPICA's interpreter, which is Linux's, run the DSDT.
-func TestVirtTables_acpiexec(t *testing.T) {
+// TestTables_acpiexec has ACPICA's interpreter, which is Linux's, run the DSDT.
+func TestTables_acpiexec(t *testing.T) {
 	testutil.Pure(t)
 
-	set, err := vmm.VirtSet(2, true, true)
-	require.NoError(t, err)
-
-	dsdt, ok := acpi.First[*acpi.DSDT](set)
-	require.True(t, ok)
-
-	b, err := dsdt.MarshalBinary()
-	require.NoError(t, err)
-
-	path := filepath.Join(t.TempDir(), "dsdt.aml")
-	require.NoError(t, os.WriteFile(path, b, 0o600))
-
-	out := acpica(t, "acpiexec", "-r", "-b", `execute predefined;evaluate \_SB.GED0._EVT 41;resources \_SB.COM0;resources \_SB.GED0`, path)
-	for line := range strings.Lines(out) {
-		// It has numbers for all arguments that it makes up itself.
-		if !strings.Contains(line, `\_SB._OSC: Argument`) {
-			require.NotRegexp(t, "ACPI (Error|Warning|BIOS)|Exception", line)
+	for name, set := range sets(t) {
+		if !strings.Contains(name, "all") && !strings.HasSuffix(name, " 2") {
+			continue
 		}
-	}
 
-	require.Contains(t, out, "No outstanding allocations")
-	require.Contains(t, out, "09000000")
+		dsdt, ok := acpi.First[*acpi.DSDT](set)
+		require.True(t, ok)
+
+		b, err := dsdt.MarshalBinary()
+		require.NoError(t, err)
+
+		path := filepath.Join(t.TempDir(), "dsdt.aml")
+		require.NoError(t, os.WriteFile(path, b, 0o600))
+
+		out := acpica(t, "acpiexec", "-r", "-b", `execute predefined;resources \_SB.GED0`, path)
+		for line := range strings.Lines(out) {
+			// It has numbers for all arguments that it makes up itself.
+			if !strings.Contains(line, `\_SB._OSC: Argument`) {
+				require.NotRegexp(t, "ACPI (Error|Warning|BIOS)|Exception", line, name)
+			}
+		}
+
+		require.Contains(t, out, "No outstanding allocations", name)
+	}
 }

@@ -1,48 +1,36 @@
 package vmm
 
 import (
-	"fmt"
+	"slices"
 
-	"github.com/vgraft/vgraft/internal/device/ged"
+	"github.com/vgraft/vgraft/internal/device/pl011"
 	"github.com/vgraft/vgraft/internal/layout/arm64"
 	"github.com/vgraft/vgraft/vmm/acpi"
-	"github.com/vgraft/vgraft/vmm/acpi/aml"
 )
 
 // virtTables is what the tables of a machine on arm64 depend on.
 type virtTables struct {
-	cpus   int
-	pmu    bool // the vCPUs have performance monitors
-	serial bool // there is a serial port
+	cpus    int
+	pmu     bool // the vCPUs have performance monitors
+	devices []Device
 }
-
-// header is who made a table.
-func header(revision uint8) acpi.Header {
-	return acpi.Header{
-		Revision: revision, OEMID: "VGRAFT", OEMTableID: "VGRAFTVM", OEMRevision: 1,
-		CreatorID: "VGFT", CreatorRevision: 1,
-	}
-}
-
-// hypervisorID is "VGRAFT".
-const hypervisorID = 'V' | 'G'<<8 | 'R'<<16 | 'A'<<24 | 'F'<<32 | 'T'<<40
 
 // mpidr is the affinity that KVM gives a vCPU: 16 in a cluster, 256 clusters.
 func mpidr(id int) uint64 { return uint64(id&0xf | id>>4&0xff<<8) }
 
 // set makes the tables: hardware-reduced, as arm64 wants it, with PSCI by HVC.
 func (v virtTables) set() (*acpi.Set, error) {
-	body, err := aml.Encode(aml.Scope(`\_SB`, v.devices()...))
+	code, err := dsdt(v.devices)
 	if err != nil {
-		return nil, fmt.Errorf("DSDT: %w", err)
+		return nil, err
 	}
 
 	s := &acpi.Set{}
 	s.Add(
-		&acpi.DSDT{Header: header(2), Body: body},
+		code,
 		&acpi.FADT{
 			Header: header(6), MinorVersion: 5,
-			PreferredPMProfile: acpi.ProfileServer,
+			PreferredPMProfile: profile(v.devices),
 			Flags:              acpi.FADTHWReduced | acpi.FADTPowerButton | acpi.FADTSleepButton,
 			ARMBootArch:        acpi.ARMBootPSCI | acpi.ARMBootHVC,
 			HypervisorVendorID: hypervisorID,
@@ -50,7 +38,7 @@ func (v virtTables) set() (*acpi.Set, error) {
 		v.madt(), gtdt(),
 	)
 
-	if v.serial {
+	if slices.ContainsFunc(v.devices, func(d Device) bool { _, ok := d.(*pl011.PL011); return ok }) {
 		s.Add(spcr())
 	}
 
@@ -100,48 +88,6 @@ func spcr() *acpi.SPCR {
 		InterruptType: acpi.SPCRGIC, GlobalSystemInterrupt: arm64.SPI + arm64.IRQUART,
 		BaudRate: acpi.SPCRBaud115200, StopBits: 1, TerminalType: acpi.SPCRTerminalANSI,
 		PCIDeviceID: acpi.SPCRNoPCI, PCIVendorID: acpi.SPCRNoPCI,
-		NamespaceString: `\_SB.COM0`,
-	}
-}
-
-// devices is what no bus finds.
-func (v virtTables) devices() []aml.Object {
-	// All that a system offers is granted. Without the method Linux uses neither idle
-	// states nor performance controls.
-	list := []aml.Object{aml.OSC(aml.PlatformOSC, 1, 1<<32-1)}
-
-	for id := range v.cpus {
-		list = append(list, aml.CPU(uint32(id), aml.Method("_STA", 0, aml.Return(aml.Integer(0xf)))))
-	}
-
-	if v.serial {
-		list = append(list, aml.Device("COM0",
-			aml.Name("_HID", aml.String("ARMH0011")),
-			aml.Name("_CID", aml.String("ARMHB000")),
-			aml.Name("_UID", aml.Zero),
-			aml.Name("_CRS", aml.ResourceTemplate(
-				aml.Memory32Fixed{Base: arm64.UART, Length: arm64.UARTSize, Writable: true},
-				aml.Interrupt{GSIs: []uint32{arm64.SPI + arm64.IRQUART}}))))
-	}
-
-	return append(list, events()...)
-}
-
-// events is the device of events, and what they are about: see package ged.
-func events() []aml.Object {
-	return []aml.Object{
-		aml.OperationRegion("EREG", aml.SystemMemory, aml.Integer(arm64.GED), aml.Integer(4)),
-		aml.Field("EREG", aml.FieldFlags{Access: aml.DWordAcc, Update: aml.WriteAsZeros}, aml.Bits("ESEL", 32)),
-		aml.Device("PWRB",
-			aml.Name("_HID", aml.EISAID("PNP0C0C")),
-			aml.Name("_UID", aml.Zero)),
-		aml.GED("GED0", 0, aml.GEDEvent{
-			Interrupt: aml.Interrupt{GSIs: []uint32{arm64.SPI + arm64.IRQGED}},
-			Body: []aml.Term{
-				aml.Store(aml.Path("ESEL"), aml.Local(0)),
-				aml.If(aml.And(aml.Local(0), aml.Integer(1<<ged.PowerButton), nil),
-					aml.Notify(aml.Path("PWRB"), aml.Integer(0x80))),
-			},
-		}),
+		NamespaceString: pl011.Path,
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"io"
 
-	"github.com/vgraft/vgraft/internal/device/ged"
 	"github.com/vgraft/vgraft/internal/device/pl011"
 	"github.com/vgraft/vgraft/internal/device/pl031"
 	"github.com/vgraft/vgraft/internal/guestmem"
@@ -16,6 +15,11 @@ import (
 
 const (
 	lines     = arm64.GSIMax // of interrupts
+	firstLine = arm64.SPI    // what ACPI calls the first
+	placeBase = arm64.Place
+	placeSize = arm64.PlaceSize
+	acpiBase  = arm64.ACPI
+	acpiSize  = arm64.ACPISize
 	minMemory = 4 << 20
 	maxCPUs   = arm64.MaxCPUs
 )
@@ -23,7 +27,7 @@ const (
 func newMemory(size uint64) (*guestmem.Memory, error) { return guestmem.NewAt(arm64.RAM, size) }
 
 // boardDevices are the devices that every machine has, beside those in the kernel.
-func boardDevices(uint64) []Device { return []Device{ged.New(), pl031.New(nil)} }
+func boardDevices(uint64) []Device { return []Device{pl031.New(nil)} }
 
 func serial(in io.Reader, out io.Writer) Device { return pl011.New(in, out) }
 

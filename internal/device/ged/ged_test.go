@@ -1,4 +1,4 @@
-package ged
+package ged_test
 
 import (
 	"testing"
@@ -7,40 +7,60 @@ import (
 
 	"github.com/vgraft/vgraft/internal/device"
 	"github.com/vgraft/vgraft/internal/device/devicetest"
-	"github.com/vgraft/vgraft/internal/layout/arm64"
+	"github.com/vgraft/vgraft/internal/device/ged"
+	"github.com/vgraft/vgraft/internal/layout"
+	"github.com/vgraft/vgraft/patch"
+	"github.com/vgraft/vgraft/vmm/acpi/aml"
 )
 
 func TestDevice(t *testing.T) {
-	devicetest.TestDevice(t, func() device.Device { return New() })
+	devicetest.TestDevice(t, func() device.Device { return ged.New() })
 }
 
 func TestRaise(t *testing.T) {
-	g := New()
+	g := ged.New()
 	p := devicetest.NewPlatform(t)
 	require.NoError(t, g.Attach(p))
+
+	var events []device.Event
+
+	for range ged.MaxEvents {
+		e, err := g.Event(aml.Notify(aml.Path("C000"), aml.Integer(0x80)))
+		require.NoError(t, err)
+
+		events = append(events, e)
+	}
+
+	_, err := g.Event(aml.Noop())
+	require.ErrorIs(t, err, device.ErrNoRoom)
 
 	c := p.NewVCPU()
 	defer c.Close()
 
-	s := p.Domain().NewWorker("test").Enter()
+	const base = layout.Place
 
-	line := p.Line(arm64.IRQGED)
+	line := p.Line(layout.GSIMax - 1)
 	require.False(t, line.Level())
 
-	g.Raise(s, PowerButton)
-	g.Raise(s, 9)
-	g.Raise(s, 9)
+	raise := func(n int) { p.Domain().Do("test", func(s patch.Section) { events[n].Raise(s) }) }
+	raise(0)
+	raise(9)
+	raise(9)
 	require.True(t, line.Level())
-	require.Zero(t, c.Load(arm64.GED+4, 4))
-	c.Store(arm64.GED, 4, 0)
+	c.Store(base, 4, 0)
 
-	require.EqualValues(t, 1, c.Load(arm64.GED, 1))
+	require.EqualValues(t, 1, c.Load(base, 1))
 	require.True(t, line.Level(), "the other half is still to be read")
-	require.EqualValues(t, 0x200, c.Load(arm64.GED, 4))
+	require.Zero(t, c.Load(base+2, 2))
+	require.EqualValues(t, 2, c.Load(base+1, 1))
 	require.False(t, line.Level())
-	require.Zero(t, c.Load(arm64.GED, 4))
+	require.Zero(t, c.Load(base, 4))
 
-	g.Raise(s, 31)
-	require.EqualValues(t, 1<<31, c.Load(arm64.GED, 8))
+	raise(31)
+	require.EqualValues(t, 1<<31, c.Load(base, 4))
 	require.Equal(t, 4, line.Sets(), "only changes")
+
+	var none device.Event
+
+	none.Raise(patch.Section{})
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/vgraft/vgraft/internal/device/uart"
 	"github.com/vgraft/vgraft/internal/layout/arm64"
 	"github.com/vgraft/vgraft/patch"
+	"github.com/vgraft/vgraft/vmm/acpi/aml"
 )
 
 // What the guest can make run, beside the slots of package uart.
@@ -68,6 +69,20 @@ func (p *PL011) Attach(m device.Platform) error {
 	}
 
 	return m.MMIO("pl011", arm64.UART, arm64.UARTSize, device.Slots(p, read, write))
+}
+
+// Path is where ACPI has it.
+const Path = `\_SB.COM0`
+
+// ACPI says where it is.
+func (p *PL011) ACPI() ([]aml.Term, error) {
+	return []aml.Term{aml.Scope(`\_SB`, aml.Device("COM0",
+		aml.Name("_HID", aml.String("ARMH0011")),
+		aml.Name("_CID", aml.String("ARMHB000")),
+		aml.Name("_UID", aml.Zero),
+		aml.Name("_CRS", aml.ResourceTemplate(
+			aml.Memory32Fixed{Base: arm64.UART, Length: arm64.UARTSize, Writable: true},
+			aml.Interrupt{GSIs: []uint32{arm64.SPI + arm64.IRQUART}}))))}, nil
 }
 
 // socket is the platform that the chip behind is plugged into.

@@ -85,7 +85,7 @@ func (c *Clock) Attach(p device.Platform) error {
 func (c *Clock) count() uint32 { return uint32(c.now().Unix()) + c.offset }
 
 // refresh brings the interrupt up to date. Called with mu held.
-func (c *Clock) refresh() {
+func (c *Clock) refresh(s patch.Section) {
 	// The count goes round after 136 years: what is less than half of that ahead is to come.
 	if c.armed && int32(c.count()-c.match) >= 0 {
 		c.armed, c.raw = false, 1
@@ -97,17 +97,17 @@ func (c *Clock) refresh() {
 	}
 
 	c.up = up
-	if err := c.irq.Set(up); err != nil && !c.fault {
+	if err := c.irq.Set(s, up); err != nil && !c.fault {
 		c.fault = true
 		c.log.Warn("pl031: interrupt line", "err", err)
 	}
 }
 
-func (c *Clock) read(_ patch.Section, off uint64, data []byte) {
+func (c *Clock) read(s patch.Section, off uint64, data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	c.refresh()
+	c.refresh(s)
 
 	var word [4]byte
 
@@ -147,7 +147,7 @@ func (c *Clock) register(reg uint64) uint32 {
 }
 
 // write takes accesses of whole registers only.
-func (c *Clock) write(_ patch.Section, off uint64, data []byte) {
+func (c *Clock) write(s patch.Section, off uint64, data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
@@ -155,7 +155,7 @@ func (c *Clock) write(_ patch.Section, off uint64, data []byte) {
 		c.set(off, binary.LittleEndian.Uint32(data))
 	}
 
-	c.refresh()
+	c.refresh(s)
 }
 
 func (c *Clock) set(reg uint64, v uint32) {

@@ -12,8 +12,7 @@ const (
 	ITS   = 0x0808_0000 // interrupt translation service: registers, then doorbell
 	UART  = 0x0900_0000
 	RTC   = 0x0901_0000
-	GED   = 0x0908_0000 // registers of ACPI events
-	CPU   = 0x090a_0000 // registers of processors, a page each
+	Place = 0x0a00_0000 // windows of devices that don't care where
 	GICR  = 0x0c00_0000 // redistributors, one for each vCPU
 	MMIO  = 0x1000_0000 // device windows of the embedder's
 	ECAM  = 0x3000_0000 // kept free for the configuration space of PCI Express
@@ -24,8 +23,7 @@ const (
 	ITSSize   = 0x2_0000
 	UARTSize  = 0x1000
 	RTCSize   = 0x1000
-	GEDSize   = 0x1000
-	CPUSize   = MaxCPUs * 0x1000
+	PlaceSize = 0x0100_0000
 	GICRSize  = MaxCPUs * GICRStride
 	MMIOSize  = 0x1000_0000
 	ECAMSize  = 0x1000_0000
@@ -60,7 +58,6 @@ const (
 
 	IRQUART = 1
 	IRQRTC  = 2
-	IRQGED  = 9
 	GSIMax  = 224
 )
 

@@ -47,8 +47,7 @@ func TestLayout_isDisjoint(t *testing.T) {
 			{"ITS", arm64.ITS, arm64.ITSSize},
 			{"UART", arm64.UART, arm64.UARTSize},
 			{"RTC", arm64.RTC, arm64.RTCSize},
-			{"GED", arm64.GED, arm64.GEDSize},
-			{"CPU", arm64.CPU, arm64.CPUSize},
+			{"Place", arm64.Place, arm64.PlaceSize},
 			{"GICR", arm64.GICR, arm64.GICRSize},
 			{"MMIO", arm64.MMIO, arm64.MMIOSize},
 			{"ECAM", arm64.ECAM, arm64.ECAMSize},
@@ -77,7 +76,6 @@ func TestLayout_isDisjoint(t *testing.T) {
 		disjoint(t, 0, arm64.GSIMax, 1, []span{
 			{"IRQUART", arm64.IRQUART, 1},
 			{"IRQRTC", arm64.IRQRTC, 1},
-			{"IRQGED", arm64.IRQGED, 1},
 		})
 		require.Zero(t, (arm64.SPI+arm64.GSIMax)%32, "as KVM wants their number")
 		require.LessOrEqual(t, arm64.SPI+arm64.GSIMax, 1020)

@@ -1,0 +1,60 @@
+package vmm
+
+import (
+	"github.com/vgraft/vgraft/internal/device/board"
+	"github.com/vgraft/vgraft/internal/layout"
+	"github.com/vgraft/vgraft/vmm/acpi"
+)
+
+// pcTables makes the tables of a machine on amd64: hardware-reduced too, so that events come
+// from the same device on both architectures.
+func pcTables(cpus int, devices []Device) (*acpi.Set, error) {
+	code, err := dsdt(devices)
+	if err != nil {
+		return nil, err
+	}
+
+	port := func(n uint64) acpi.GAS {
+		return acpi.GAS{SpaceID: acpi.SpaceIO, BitWidth: 8, AccessSize: 1, Address: n}
+	}
+
+	const centuryAt = 0x32 // in CMOS RAM
+
+	s := &acpi.Set{}
+	s.Add(
+		code,
+		&acpi.FADT{
+			Header: header(6), MinorVersion: 5,
+			PreferredPMProfile: profile(devices),
+			Century:            centuryAt,
+			IAPCBootArch:       acpi.BootLegacyDevices | acpi.BootNoVGA, // and no keyboard controller
+			Flags: acpi.FADTWBINVD | acpi.FADTProcC1 | acpi.FADTPowerButton | acpi.FADTSleepButton |
+				acpi.FADTFixRTC | acpi.FADTResetReg | acpi.FADTHWReduced,
+			ResetReg: port(layout.PortReset), ResetValue: board.ResetValue,
+			SleepControlReg: port(layout.PortSleep), SleepStatusReg: port(layout.PortSleep + 1),
+			HypervisorVendorID: hypervisorID,
+		},
+		pcMADT(cpus),
+	)
+
+	return s, nil
+}
+
+// pcMADT is the interrupt controllers. ISA lines are edge-triggered, active high and equal
+// to their GSI.
+func pcMADT(cpus int) *acpi.MADT {
+	t := &acpi.MADT{Header: header(5), LocalAPICAddress: layout.LAPIC, Flags: acpi.MADTPCATCompat}
+
+	for id := range cpus {
+		t.Structures = append(t.Structures,
+			&acpi.LocalAPIC{ProcessorUID: uint8(id), APICID: uint8(id), Flags: acpi.ProcessorEnabled})
+	}
+
+	const all = 0xff
+
+	t.Structures = append(t.Structures,
+		&acpi.IOAPIC{Address: layout.IOAPIC}, // id 0, as KVM's register says after reset
+		&acpi.LocalAPICNMI{ProcessorUID: all, LINT: 1})
+
+	return t
+}
