@@ -21,8 +21,12 @@ type Config struct {
 	// all of it begins at 1 GiB.
 	Memory uint64
 
-	// CPUs is the number of vCPUs. Default 1.
+	// CPUs is the number of vCPUs that the guest begins with. Default 1.
 	CPUs int
+
+	// MaxCPUs is how many there can be: the others come by Machine.AddCPU, and go by
+	// Machine.RemoveCPU. The default is CPUs: none comes or goes.
+	MaxCPUs int
 
 	// Boot puts the guest's first program into its memory: Linux, Flat or a Loader
 	// of your own.
@@ -57,6 +61,10 @@ func (c Config) withDefaults() Config {
 		c.CPUs = 1
 	}
 
+	if c.MaxCPUs == 0 {
+		c.MaxCPUs = c.CPUs
+	}
+
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -81,6 +89,10 @@ func (c *Config) validate() error {
 
 	if c.CPUs < 1 || c.CPUs > maxCPUs {
 		errs = append(errs, configError("%d CPUs, not 1 to %d", c.CPUs, maxCPUs))
+	}
+
+	if c.MaxCPUs < c.CPUs || c.MaxCPUs > maxCPUs {
+		errs = append(errs, configError("MaxCPUs of %d, not %d to %d", c.MaxCPUs, c.CPUs, maxCPUs))
 	}
 
 	if c.Boot == nil {

@@ -66,8 +66,8 @@ func (e *Exited) Close() { e.c.worker.Close() }
 
 // VirtSet makes the ACPI tables of a machine on arm64, on any host.
 func VirtSet(cpus int, pmu bool, devices []Device) (*acpi.Set, error) {
-	return virtTables{cpus: cpus, pmu: pmu, devices: devices}.set()
+	return virtTables{cpus: cpus, max: cpus, pmu: pmu, devices: devices}.set()
 }
 
 // PCSet makes the ACPI tables of a machine on amd64, on any host.
-func PCSet(cpus int, devices []Device) (*acpi.Set, error) { return pcTables(cpus, devices) }
+func PCSet(cpus int, devices []Device) (*acpi.Set, error) { return pcTables(cpus, cpus, devices) }

@@ -32,6 +32,7 @@ type Machine struct {
 	chips   chips
 	vcpus   []*vcpu
 	ged     *ged.GED
+	cpus    *cpus.CPUs
 	button  *power.Button
 
 	// The address spaces and the interrupt lines taken. They don't change after New.
@@ -46,7 +47,8 @@ type Machine struct {
 
 	mu     sync.Mutex
 	ending bool
-	exit   Exit // valid once ending
+	exit   Exit  // valid once ending
+	asleep *vcpu // that suspended the machine, and will wake it; nil if it isn't suspended
 }
 
 // New makes a machine: it checks the configuration, acquires everything, attaches the
@@ -68,6 +70,7 @@ func New(ctx context.Context, cfg Config) (_ *Machine, err error) {
 		cfg:     cfg,
 		domain:  patch.NewDomain(cfg.Name),
 		ged:     ged.New(),
+		cpus:    cpus.NewHotplug(hotplug(cfg)),
 		button:  power.NewButton(),
 		pio:     bus.Bus{Limit: 1 << 16},
 		room:    tableRoom(),
@@ -98,6 +101,7 @@ func New(ctx context.Context, cfg Config) (_ *Machine, err error) {
 		var start *Start
 		if i < len(starts) {
 			start = &starts[i]
+			m.cpus.SetOn(i)
 		}
 
 		if err := c.setup(start); err != nil {
@@ -114,7 +118,7 @@ func (m *Machine) create() (err error) {
 		return fmt.Errorf("vmm: %w", err)
 	}
 
-	if err := checkHost(m.sys, m.cfg.CPUs); err != nil {
+	if err := checkHost(m.sys, m.cfg.MaxCPUs); err != nil {
 		return err
 	}
 
@@ -136,7 +140,7 @@ func (m *Machine) create() (err error) {
 		return fmt.Errorf("vmm: %w", err)
 	}
 
-	for i := range m.cfg.CPUs {
+	for i := range m.cfg.MaxCPUs {
 		v, err := m.vm.CreateVCPU(i)
 		if err != nil {
 			return fmt.Errorf("vmm: vCPU %d: %w", i, err)
@@ -154,7 +158,7 @@ func (m *Machine) create() (err error) {
 
 func (m *Machine) attach() error {
 	// The device of events first, for others to have some.
-	list := slices.Concat([]Device{m.ged, cpus.New(), m.button}, boardDevices(m.cfg.Memory), m.cfg.Devices)
+	list := slices.Concat([]Device{m.ged, m.cpus, m.button}, boardDevices(m.cfg.Memory), m.cfg.Devices)
 
 	for i, d := range list {
 		// Kept first: a device that failed to attach may have acquired something.
@@ -170,10 +174,10 @@ func (m *Machine) attach() error {
 
 // PowerButton presses the machine's power button: the guest's operating system gets an
 // event, and most shut down; then Wait says so. What it means is for the guest to decide,
-// so a machine that must end is closed. The error wraps ErrState if the machine neither
-// runs nor is paused.
+// so a machine that must end is closed. One that is suspended wakes up. The error wraps
+// ErrState if the machine neither runs nor is paused nor suspended.
 func (m *Machine) PowerButton() error {
-	if s := m.state.get(); s != Running && s != Paused {
+	if s := m.state.get(); s != Running && s != Paused && s != Suspended {
 		return m.wrongState("press the power button", s)
 	}
 
@@ -298,7 +302,7 @@ func (m *Machine) supervise() {
 		c.worker.Close()
 	}
 
-	m.state.set(Stopped, Running, Paused)
+	m.state.set(Stopped, Running, Paused, Suspended)
 	close(m.stopped)
 }
 
@@ -364,7 +368,8 @@ func (m *Machine) Wait(ctx context.Context) (Exit, error) {
 
 // Pause stops every vCPU between two instructions and returns when all of them stand.
 // Devices keep their state, and what arrives for the guest meanwhile waits. The error
-// wraps ErrState if the machine doesn't run; if ctx ends first, the machine runs on.
+// wraps ErrState if the machine neither runs nor is suspended; if ctx ends first, the
+// machine runs on.
 func (m *Machine) Pause(ctx context.Context) error {
 	unlock, err := m.lock(ctx)
 	if err != nil {
@@ -372,7 +377,7 @@ func (m *Machine) Pause(ctx context.Context) error {
 	}
 	defer unlock()
 
-	if s := m.state.get(); s != Running {
+	if s := m.state.get(); s != Running && s != Suspended {
 		return m.wrongState("pause", s)
 	}
 
@@ -393,14 +398,14 @@ func (m *Machine) Pause(ctx context.Context) error {
 		}
 	}
 
-	if s, ok := m.state.set(Paused, Running); !ok {
+	if s, ok := m.state.set(Paused, Running, Suspended); !ok {
 		return m.wrongState("pause", s)
 	}
 
 	return nil
 }
 
-// Resume lets the vCPUs of a paused machine run on. The error wraps ErrState if it
+// Resume lets the vCPUs of a paused machine run on, or go on being suspended. The error wraps ErrState if it
 // isn't paused.
 func (m *Machine) Resume(ctx context.Context) error {
 	unlock, err := m.lock(ctx)
@@ -409,7 +414,7 @@ func (m *Machine) Resume(ctx context.Context) error {
 	}
 	defer unlock()
 
-	if s, ok := m.state.set(Running, Paused); !ok {
+	if s, ok := m.resumed(); !ok {
 		return m.wrongState("resume", s)
 	}
 

@@ -72,7 +72,7 @@ func (p platform) FreeIRQ() (IRQ, error) {
 func (p platform) Event(body ...aml.Term) (Event, error) { return p.m.ged.Event(body...) }
 func (p platform) Reserve(size uint64) (uint64, error)   { return p.m.room.Memory(size) }
 func (p platform) Unit(kind string) int                  { return p.m.room.Unit(kind) }
-func (p platform) CPUs() int                             { return p.m.cfg.CPUs }
+func (p platform) CPUs() int                             { return p.m.cfg.MaxCPUs }
 
 func (p platform) Memory() Memory        { return p.m.mem }
 func (p platform) Domain() *patch.Domain { return p.m.domain }

@@ -121,6 +121,8 @@ func createVM(sys *kvm.System, mem *guestmem.Memory) (*kvm.VM, error) {
 type chips struct {
 	gic, its *kvm.Device
 	pmu      bool
+	kind     kvm.VCPUInit
+	psci     bool // we turn vCPUs on and off, and not KVM
 }
 
 func (c chips) close() error {
@@ -171,10 +173,16 @@ func (m *Machine) wire() error {
 		kind.Features[0] |= kvm.FeaturePMU
 	}
 
+	m.chips.kind = kind
+
 	for _, c := range m.vcpus {
 		if err := c.kvm.Init(kind); err != nil {
 			return err
 		}
+	}
+
+	if err := m.takeCalls(); err != nil {
+		return err
 	}
 
 	gic, its := m.chips.gic, m.chips.its
@@ -214,7 +222,7 @@ func firstError(steps ...func() error) error {
 
 // load writes the firmware's tables and the guest's program.
 func (m *Machine) load(ctx context.Context) ([]Start, error) {
-	set, err := virtTables{cpus: m.cfg.CPUs, pmu: m.chips.pmu, devices: m.devices}.set()
+	set, err := virtTables{cpus: m.cfg.CPUs, max: m.cfg.MaxCPUs, pmu: m.chips.pmu, devices: m.devices}.set()
 	if err != nil {
 		return nil, fmt.Errorf("vmm: %w", err)
 	}
@@ -264,6 +272,10 @@ const (
 // guest turns it on by PSCI.
 func (c *vcpu) setup(start *Start) error {
 	if start == nil {
+		if c.off = c.machine.chips.psci; c.off {
+			return nil
+		}
+
 		return c.kvm.SetMPState(kvm.PoweredOff)
 	}
 
@@ -296,25 +308,4 @@ func (c *vcpu) setup(start *Start) error {
 	}
 
 	return nil
-}
-
-// faultReset is the kind of reset, a vendor's own, by which the vectors of Flat guests
-// say that something faulted.
-const faultReset = 0x8000_0001
-
-// systemEvent is the end of a guest by PSCI.
-func (c *vcpu) systemEvent(reason kvm.Reason) Exit {
-	switch event := c.kvm.Event(); event {
-	case kvm.EventShutdown:
-		return c.exit(ExitPowerOff, nil)
-	case kvm.EventReset:
-		// X1 is the kind, if it was SYSTEM_RESET2.
-		if kind, err := c.kvm.Reg(kvm.RegX(1)); err == nil && uint32(kind) == faultReset && c.kvm.IsReset2() {
-			return c.exit(ExitTripleFault, nil)
-		}
-
-		return c.exit(ExitReset, nil)
-	default:
-		return c.failed(reason, uint64(event), nil)
-	}
 }

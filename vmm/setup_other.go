@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/vgraft/vgraft/internal/device/cpus"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/kvm"
+	"github.com/vgraft/vgraft/patch"
 )
 
 // Only amd64 and arm64 hosts can run guests; elsewhere New ends in checkHost.
@@ -27,7 +29,15 @@ func createChips(*kvm.VM) (chips, error) { return chips{}, errArch }
 
 func (m *Machine) wire() error { return errArch }
 
-func (c *vcpu) systemEvent(reason kvm.Reason) Exit { return c.failed(reason, 0, nil) }
+func (c *vcpu) systemEvent(_ patch.Section, reason kvm.Reason) (Exit, bool) {
+	return c.failed(reason, 0, nil), true
+}
+
+func (c *vcpu) handleCall(patch.Section) (Exit, bool) { return c.exit(ExitFailed, errArch), true }
+
+func (c *vcpu) reset(entry) error { return errArch }
+
+func hotplug(Config) cpus.Hotplug { return cpus.Hotplug{} }
 
 func (m *Machine) load(context.Context) ([]Start, error) { return nil, errArch }
 

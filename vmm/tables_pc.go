@@ -8,7 +8,7 @@ import (
 
 // pcTables makes the tables of a machine on amd64: hardware-reduced too, so that events come
 // from the same device on both architectures.
-func pcTables(cpus int, devices []Device) (*acpi.Set, error) {
+func pcTables(cpus, most int, devices []Device) (*acpi.Set, error) {
 	code, err := dsdt(devices)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func pcTables(cpus int, devices []Device) (*acpi.Set, error) {
 			SleepControlReg: port(layout.PortSleep), SleepStatusReg: port(layout.PortSleep + 1),
 			HypervisorVendorID: hypervisorID,
 		},
-		pcMADT(cpus),
+		pcMADT(cpus, most),
 	)
 
 	return s, nil
@@ -42,12 +42,16 @@ func pcTables(cpus int, devices []Device) (*acpi.Set, error) {
 
 // pcMADT is the interrupt controllers. ISA lines are edge-triggered, active high and equal
 // to their GSI.
-func pcMADT(cpus int) *acpi.MADT {
+func pcMADT(cpus, most int) *acpi.MADT {
 	t := &acpi.MADT{Header: header(5), LocalAPICAddress: layout.LAPIC, Flags: acpi.MADTPCATCompat}
 
-	for id := range cpus {
-		t.Structures = append(t.Structures,
-			&acpi.LocalAPIC{ProcessorUID: uint8(id), APICID: uint8(id), Flags: acpi.ProcessorEnabled})
+	for id := range most {
+		c := &acpi.LocalAPIC{ProcessorUID: uint8(id), APICID: uint8(id), Flags: acpi.ProcessorEnabled}
+		if id >= cpus {
+			c.Flags = acpi.ProcessorOnlineCapable
+		}
+
+		t.Structures = append(t.Structures, c)
 	}
 
 	const all = 0xff

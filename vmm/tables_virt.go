@@ -3,6 +3,7 @@ package vmm
 import (
 	"slices"
 
+	"github.com/vgraft/vgraft/internal/device/cpus"
 	"github.com/vgraft/vgraft/internal/device/pl011"
 	"github.com/vgraft/vgraft/internal/layout/arm64"
 	"github.com/vgraft/vgraft/vmm/acpi"
@@ -10,13 +11,11 @@ import (
 
 // virtTables is what the tables of a machine on arm64 depend on.
 type virtTables struct {
-	cpus    int
+	cpus    int  // enabled
+	max     int  // those that may come included
 	pmu     bool // the vCPUs have performance monitors
 	devices []Device
 }
-
-// mpidr is the affinity that KVM gives a vCPU: 16 in a cluster, 256 clusters.
-func mpidr(id int) uint64 { return uint64(id&0xf | id>>4&0xff<<8) }
 
 // set makes the tables: hardware-reduced, as arm64 wants it, with PSCI by HVC.
 func (v virtTables) set() (*acpi.Set, error) {
@@ -48,9 +47,12 @@ func (v virtTables) set() (*acpi.Set, error) {
 func (v virtTables) madt() *acpi.MADT {
 	t := &acpi.MADT{Header: header(6)}
 
-	for id := range v.cpus {
+	for id := range v.max {
 		c := &acpi.GICC{
-			CPUInterfaceNumber: uint32(id), ProcessorUID: uint32(id), Flags: acpi.GICCEnabled, MPIDR: mpidr(id),
+			CPUInterfaceNumber: uint32(id), ProcessorUID: uint32(id), Flags: acpi.GICCEnabled, MPIDR: cpus.MPIDR(id),
+		}
+		if id >= v.cpus {
+			c.Flags = acpi.GICCOnlineCapable
 		}
 		if v.pmu {
 			c.PerformanceInterruptGSIV = arm64.PPIPMU
@@ -61,7 +63,7 @@ func (v virtTables) madt() *acpi.MADT {
 
 	t.Structures = append(t.Structures,
 		&acpi.GICD{PhysicalBaseAddress: arm64.GICD, GICVersion: 3},
-		&acpi.GICR{DiscoveryRangeBaseAddress: arm64.GICR, DiscoveryRangeLength: uint32(v.cpus) * arm64.GICRStride},
+		&acpi.GICR{DiscoveryRangeBaseAddress: arm64.GICR, DiscoveryRangeLength: uint32(v.max) * arm64.GICRStride},
 		&acpi.GICITS{PhysicalBaseAddress: arm64.ITS},
 	)
 
