@@ -28,6 +28,10 @@ type Config struct {
 	// Machine.RemoveCPU. The default is CPUs: none comes or goes.
 	MaxCPUs int
 
+	// Topology is how the vCPUs are to each other, for guests on arm64. The default
+	// is one socket with all of them.
+	Topology Topology
+
 	// Boot puts the guest's first program into its memory: Linux, Flat or a Loader
 	// of your own.
 	Boot Loader
@@ -93,6 +97,10 @@ func (c *Config) validate() error {
 
 	if c.MaxCPUs < c.CPUs || c.MaxCPUs > maxCPUs {
 		errs = append(errs, configError("MaxCPUs of %d, not %d to %d", c.MaxCPUs, c.CPUs, maxCPUs))
+	}
+
+	if c.Topology != (Topology{}) && (!hasTopology || !c.Topology.valid(c.MaxCPUs)) {
+		errs = append(errs, configError("Topology %+v of %d CPUs, or on an architecture without", c.Topology, c.MaxCPUs))
 	}
 
 	if c.Boot == nil {

@@ -66,8 +66,26 @@ func (e *Exited) Close() { e.c.worker.Close() }
 
 // VirtSet makes the ACPI tables of a machine on arm64, on any host.
 func VirtSet(cpus int, pmu bool, devices []Device) (*acpi.Set, error) {
-	return virtTables{cpus: cpus, max: cpus, pmu: pmu, devices: devices}.set()
+	return VirtSetOf(Config{CPUs: cpus, MaxCPUs: cpus}, pmu, devices)
+}
+
+// VirtSetOf makes those of a configuration.
+func VirtSetOf(c Config, pmu bool, devices []Device) (*acpi.Set, error) {
+	return virtTables{cpus: c.CPUs, max: c.MaxCPUs, topology: c.Topology, pmu: pmu, devices: devices}.set()
 }
 
 // PCSet makes the ACPI tables of a machine on amd64, on any host.
-func PCSet(cpus int, devices []Device) (*acpi.Set, error) { return pcTables(cpus, cpus, devices) }
+func PCSet(cpus int, devices []Device) (*acpi.Set, error) {
+	return PCSetOf(Config{CPUs: cpus, MaxCPUs: cpus}, devices)
+}
+
+// PCSetOf makes those of a configuration.
+func PCSetOf(c Config, devices []Device) (*acpi.Set, error) {
+	return pcTables(c.CPUs, c.MaxCPUs, devices)
+}
+
+// VirtHotplug and PCHotplug are what a machine of that configuration says to its processors.
+var (
+	VirtHotplug = virtHotplug
+	PCHotplug   = pcHotplug
+)

@@ -9,6 +9,7 @@ import (
 	"github.com/vgraft/vgraft/internal/boot"
 	"github.com/vgraft/vgraft/internal/device/board"
 	"github.com/vgraft/vgraft/internal/device/cmos"
+	"github.com/vgraft/vgraft/internal/device/cpus"
 	"github.com/vgraft/vgraft/internal/device/uart"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/layout"
@@ -17,19 +18,22 @@ import (
 // What a machine has of a PC, and needs no KVM to be known.
 
 const (
-	lines     = layout.GSIMax // of interrupts
-	firstLine = 0             // what ACPI calls the first
-	placeBase = layout.Place
-	placeSize = layout.PlaceSize
-	acpiBase  = layout.ACPI
-	acpiSize  = layout.ACPISize
-	minMemory = 1 << 20
-	maxCPUs   = 254 // APIC ids are 8 bits wide, and 255 means all
+	lines       = layout.GSIMax // of interrupts
+	firstLine   = 0             // what ACPI calls the first
+	placeBase   = layout.Place
+	placeSize   = layout.PlaceSize
+	acpiBase    = layout.ACPI
+	acpiSize    = layout.ACPISize
+	minMemory   = 1 << 20
+	hasTopology = false
+	maxCPUs     = 254 // APIC ids are 8 bits wide, and 255 means all
 )
 
 func newMemory(size uint64) (*guestmem.Memory, error) {
 	return guestmem.New(size, guestmem.Range{Base: layout.HoleStart, Size: layout.HoleEnd - layout.HoleStart})
 }
+
+func hotplug(cfg Config) cpus.Hotplug { return pcHotplug(cfg) }
 
 // boardDevices are the devices that every machine has, beside those in the kernel.
 func boardDevices(memory uint64) []Device {

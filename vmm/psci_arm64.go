@@ -11,10 +11,6 @@ import (
 	"github.com/vgraft/vgraft/patch"
 )
 
-// hotplug says how processors come and go. One that isn't enabled is present all the same:
-// on arm64 it can't be otherwise (Linux Documentation/arch/arm64/cpu-hotplug.rst).
-func hotplug(cfg Config) cpus.Hotplug { return cpus.Hotplug{Enabled: cfg.CPUs, Absent: 0xd} }
-
 // takeCalls has the calls by which a guest turns vCPUs on and off come to us: KVM would
 // turn on one that isn't the guest's yet. And only who knows which are off can answer
 // a guest that wants to suspend. Other calls stay with KVM.

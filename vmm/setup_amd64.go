@@ -7,12 +7,10 @@ import (
 	"strings"
 
 	"github.com/vgraft/vgraft/internal/boot"
-	"github.com/vgraft/vgraft/internal/device/cpus"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/kvm"
 	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/patch"
-	"github.com/vgraft/vgraft/vmm/acpi"
 )
 
 // required is what we can't do without.
@@ -115,19 +113,6 @@ func (c *vcpu) handleCall(patch.Section) (Exit, bool) {
 
 // reset is for vCPUs that the monitor turns on, which on amd64 KVM does.
 func (c *vcpu) reset(entry) error { return nil }
-
-// hotplug says how processors come and go. Linux wants the _MAT of one that comes, in
-// which it is enabled; the MADT says that it isn't.
-func hotplug(cfg Config) cpus.Hotplug {
-	const size = 8 // of the structure: kind 0, size, _UID, APIC id, flags
-
-	return cpus.Hotplug{
-		Enabled: cfg.CPUs,
-		MAT: func(id int) []byte {
-			return []byte{0, size, uint8(id), uint8(id), acpi.ProcessorEnabled, 0, 0, 0}
-		},
-	}
-}
 
 // load writes the firmware's tables and the guest's program.
 func (m *Machine) load(ctx context.Context) ([]Start, error) {

@@ -222,7 +222,7 @@ func firstError(steps ...func() error) error {
 
 // load writes the firmware's tables and the guest's program.
 func (m *Machine) load(ctx context.Context) ([]Start, error) {
-	set, err := virtTables{cpus: m.cfg.CPUs, max: m.cfg.MaxCPUs, pmu: m.chips.pmu, devices: m.devices}.set()
+	set, err := virtTables{cpus: m.cfg.CPUs, max: m.cfg.MaxCPUs, topology: m.cfg.Topology, pmu: m.chips.pmu, devices: m.devices}.set()
 	if err != nil {
 		return nil, fmt.Errorf("vmm: %w", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"runtime"
 
-	"github.com/vgraft/vgraft/internal/device/cpus"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/kvm"
 	"github.com/vgraft/vgraft/patch"
@@ -36,8 +35,6 @@ func (c *vcpu) systemEvent(_ patch.Section, reason kvm.Reason) (Exit, bool) {
 func (c *vcpu) handleCall(patch.Section) (Exit, bool) { return c.exit(ExitFailed, errArch), true }
 
 func (c *vcpu) reset(entry) error { return errArch }
-
-func hotplug(Config) cpus.Hotplug { return cpus.Hotplug{} }
 
 func (m *Machine) load(context.Context) ([]Start, error) { return nil, errArch }
 

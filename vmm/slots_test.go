@@ -51,7 +51,8 @@ func TestSlots(t *testing.T) {
 	}
 
 	want := []string{
-		"vmm.exit", "vmm.pio", "vmm.mmio", "vmm.irq", "vmm.end", "vmm.post",
+		"vmm.exit", "vmm.pio", "vmm.mmio", "vmm.irq", "vmm.end", "vmm.post", "vmm.call", "vmm.enter", "vmm.wake",
+		"vmm/cpus.read", "vmm/cpus.write", "vmm/cpus.add", "vmm/cpus.remove",
 		"vmm/uart.read", "vmm/uart.write", "vmm/uart.transmit", "vmm/uart.transmitted",
 		"vmm/uart.demand", "vmm/uart.receive",
 		"vmm/ged.read", "vmm/ged.write", "vmm/ged.raise", "vmm/power/button.press",
@@ -112,8 +113,8 @@ func TestSlots_loop(t *testing.T) {
 		return true
 	})
 
-	require.Equal(t, 2, enters)
-	require.Equal(t, 2, leaves)
+	require.Equal(t, 3, enters)
+	require.Equal(t, 3, leaves)
 	require.NotEmpty(t, inside)
 
 	for _, s := range inside {

@@ -2,6 +2,7 @@ package vmm
 
 import (
 	"github.com/vgraft/vgraft/internal/device/board"
+	"github.com/vgraft/vgraft/internal/device/cpus"
 	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/vmm/acpi"
 )
@@ -61,4 +62,17 @@ func pcMADT(cpus, most int) *acpi.MADT {
 		&acpi.LocalAPICNMI{ProcessorUID: all, LINT: 1})
 
 	return t
+}
+
+// pcHotplug says how processors come and go. Linux wants the _MAT of one that comes, in
+// which it is enabled; the MADT says that it isn't.
+func pcHotplug(cfg Config) cpus.Hotplug {
+	const size = 8 // of the structure: kind 0, size, _UID, APIC id, flags
+
+	return cpus.Hotplug{
+		Enabled: cfg.CPUs,
+		MAT: func(id int) []byte {
+			return []byte{0, size, uint8(id), uint8(id), acpi.ProcessorEnabled, 0, 0, 0}
+		},
+	}
 }

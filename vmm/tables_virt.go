@@ -11,10 +11,11 @@ import (
 
 // virtTables is what the tables of a machine on arm64 depend on.
 type virtTables struct {
-	cpus    int  // enabled
-	max     int  // those that may come included
-	pmu     bool // the vCPUs have performance monitors
-	devices []Device
+	cpus     int // enabled
+	max      int // those that may come included
+	topology Topology
+	pmu      bool // the vCPUs have performance monitors
+	devices  []Device
 }
 
 // set makes the tables: hardware-reduced, as arm64 wants it, with PSCI by HVC.
@@ -22,6 +23,11 @@ func (v virtTables) set() (*acpi.Set, error) {
 	code, err := dsdt(v.devices)
 	if err != nil {
 		return nil, err
+	}
+
+	topology, ok := v.topology.complete(v.max)
+	if !ok {
+		return nil, configError("Topology %+v of %d CPUs", v.topology, v.max)
 	}
 
 	s := &acpi.Set{}
@@ -34,7 +40,7 @@ func (v virtTables) set() (*acpi.Set, error) {
 			ARMBootArch:        acpi.ARMBootPSCI | acpi.ARMBootHVC,
 			HypervisorVendorID: hypervisorID,
 		},
-		v.madt(), gtdt(),
+		v.madt(), gtdt(), topology.pptt(),
 	)
 
 	if slices.ContainsFunc(v.devices, func(d Device) bool { _, ok := d.(*pl011.PL011); return ok }) {
@@ -93,3 +99,7 @@ func spcr() *acpi.SPCR {
 		NamespaceString: pl011.Path,
 	}
 }
+
+// virtHotplug says how processors come and go. One that isn't enabled is present all the
+// same: on arm64 it can't be otherwise (Linux Documentation/arch/arm64/cpu-hotplug.rst).
+func virtHotplug(cfg Config) cpus.Hotplug { return cpus.Hotplug{Enabled: cfg.CPUs, Absent: 0xd} }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 
+	"github.com/vgraft/vgraft/internal/device/cpus"
 	"github.com/vgraft/vgraft/internal/device/pl011"
 	"github.com/vgraft/vgraft/internal/device/pl031"
 	"github.com/vgraft/vgraft/internal/guestmem"
@@ -14,17 +15,20 @@ import (
 // What a machine on arm64 has, and needs no KVM to be known.
 
 const (
-	lines     = arm64.GSIMax // of interrupts
-	firstLine = arm64.SPI    // what ACPI calls the first
-	placeBase = arm64.Place
-	placeSize = arm64.PlaceSize
-	acpiBase  = arm64.ACPI
-	acpiSize  = arm64.ACPISize
-	minMemory = 4 << 20
-	maxCPUs   = arm64.MaxCPUs
+	lines       = arm64.GSIMax // of interrupts
+	firstLine   = arm64.SPI    // what ACPI calls the first
+	placeBase   = arm64.Place
+	placeSize   = arm64.PlaceSize
+	acpiBase    = arm64.ACPI
+	acpiSize    = arm64.ACPISize
+	minMemory   = 4 << 20
+	hasTopology = true
+	maxCPUs     = arm64.MaxCPUs
 )
 
 func newMemory(size uint64) (*guestmem.Memory, error) { return guestmem.NewAt(arm64.RAM, size) }
+
+func hotplug(cfg Config) cpus.Hotplug { return virtHotplug(cfg) }
 
 // boardDevices are the devices that every machine has, beside those in the kernel.
 func boardDevices(uint64) []Device { return []Device{pl031.New(nil)} }
