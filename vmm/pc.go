@@ -37,7 +37,7 @@ func hotplug(cfg Config) cpus.Hotplug { return pcHotplug(cfg) }
 
 // boardDevices are the devices that every machine has, beside those in the kernel.
 func boardDevices(memory uint64) []Device {
-	return []Device{cmos.New(memory, nil), board.New()}
+	return []Device{cmos.New(memory, nil), board.New(nil)}
 }
 
 func serial(in io.Reader, out io.Writer) Device { return uart.New(in, out) }

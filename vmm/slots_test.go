@@ -67,7 +67,7 @@ func TestSlots(t *testing.T) {
 		want = append(want, "vmm/pl011.read", "vmm/pl011.write", "vmm/pl031.read", "vmm/pl031.write")
 	} else {
 		want = append(want,
-			"vmm/sleep.read", "vmm/sleep.write",
+			"vmm/sleep.read", "vmm/sleep.write", "vmm/pmtimer.read", "vmm/pmtimer.write",
 			"vmm/reset.read", "vmm/reset.write",
 			"vmm/i8042.read", "vmm/i8042.write",
 			"vmm/post.read", "vmm/post.write",

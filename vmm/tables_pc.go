@@ -30,8 +30,11 @@ func pcTables(cpus, most int, devices []Device) (*acpi.Set, error) {
 			Century:            centuryAt,
 			IAPCBootArch:       acpi.BootLegacyDevices | acpi.BootNoVGA, // and no keyboard controller
 			Flags: acpi.FADTWBINVD | acpi.FADTProcC1 | acpi.FADTPowerButton | acpi.FADTSleepButton |
-				acpi.FADTFixRTC | acpi.FADTResetReg | acpi.FADTHWReduced,
-			ResetReg: port(layout.PortReset), ResetValue: board.ResetValue,
+				acpi.FADTFixRTC | acpi.FADTTimer32 | acpi.FADTResetReg | acpi.FADTHWReduced,
+			// Not for a hardware-reduced platform, by the book: see board's timer.
+			PMTmrBlk: layout.PortPMTimer, PMTmrLen: layout.PortPMTimerSize,
+			XPMTmrBlk: acpi.GAS{SpaceID: acpi.SpaceIO, BitWidth: 32, AccessSize: 3, Address: layout.PortPMTimer},
+			ResetReg:  port(layout.PortReset), ResetValue: board.ResetValue,
 			SleepControlReg: port(layout.PortSleep), SleepStatusReg: port(layout.PortSleep + 1),
 			HypervisorVendorID: hypervisorID,
 		},

@@ -17,12 +17,15 @@ const (
 	TaskState = 0x0003_0000 // task state of ring-3 guests, with their port permissions
 	EBDA      = 0x0009_fc00 // end of conventional memory
 	ACPI      = 0x000e_0000 // RSDP and tables: the BIOS read-only area
+	BIOS      = 0x000f_f000 // the last page of a PC's firmware, with the reset vector
 	HighRAM   = 0x0010_0000 // RAM above the first megabyte; kernels load here
+
+	ResetVector = 0x000f_fff0
 
 	PageTableSize = Cmdline - PageTable
 	CmdlineSize   = TaskState - Cmdline
 	TaskStateSize = 0x3000
-	ACPISize      = HighRAM - ACPI
+	ACPISize      = BIOS - ACPI
 )
 
 // The hole below 4 GiB. RAM that doesn't fit below HoleStart continues at HoleEnd.
@@ -52,6 +55,9 @@ const (
 	PortReset     = 0xcf9
 	PortSleep     = 0x600 // ACPI sleep control, then sleep status
 	PortSleepSize = 2
+
+	PortPMTimer     = 0x608 // ACPI power management timer
+	PortPMTimerSize = 4
 )
 
 // Interrupt lines (GSIs). With the in-kernel chips, GSI 0 to 15 are the ISA lines

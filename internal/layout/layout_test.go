@@ -59,6 +59,7 @@ func TestLayout_isDisjoint(t *testing.T) {
 			{"EBDA", layout.EBDA, 0xa_0000 - layout.EBDA},
 			{"video memory", 0xa_0000, 0x2_0000},
 			{"ACPI", layout.ACPI, layout.ACPISize},
+			{"BIOS", layout.BIOS, page},
 		})
 	})
 	t.Run("hole", func(t *testing.T) {
@@ -84,6 +85,7 @@ func TestLayout_isDisjoint(t *testing.T) {
 			{"PortCOM1", layout.PortCOM1, 8},
 			{"ELCR", 0x4d0, 2}, // in the kernel
 			{"PortSleep", layout.PortSleep, layout.PortSleepSize},
+			{"PortPMTimer", layout.PortPMTimer, layout.PortPMTimerSize},
 			{"PortReset", layout.PortReset, 1},
 		})
 	})
@@ -110,6 +112,7 @@ func TestLayout_isAligned(t *testing.T) {
 	}
 
 	require.Zero(t, layout.GDT%8, "GDT")
+	require.Equal(t, layout.HighRAM-16, layout.ResetVector)
 	require.Zero(t, layout.ACPI%16, "the kernel looks for the RSDP at multiples of 16")
 	require.Zero(t, layout.HoleStart%(2<<20), "HoleStart: huge pages")
 	require.Zero(t, layout.HoleEnd%(2<<20), "HoleEnd: huge pages")

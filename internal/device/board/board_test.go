@@ -3,8 +3,10 @@ package board
 import (
 	"bytes"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,13 +16,14 @@ import (
 )
 
 func TestDevice(t *testing.T) {
-	devicetest.TestDevice(t, func() device.Device { return New() })
+	devicetest.TestDevice(t, func() device.Device { return New(nil) })
 }
 
 // guest is the guest's side of a board.
 type guest struct {
 	*devicetest.VCPU
 	p   *devicetest.Platform
+	now time.Duration // what the clock says
 	log bytes.Buffer
 }
 
@@ -37,7 +40,7 @@ func attach(t testing.TB) *guest {
 
 	g := &guest{p: devicetest.NewPlatform(t)}
 	log := slog.New(slog.NewTextHandler(&g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	require.NoError(t, New().Attach(logged{g.p, log}))
+	require.NoError(t, New(func() time.Duration { return g.now }).Attach(logged{g.p, log}))
 
 	g.VCPU = g.p.NewVCPU()
 	t.Cleanup(g.VCPU.Close)
@@ -79,6 +82,40 @@ func TestSleep_otherTypes(t *testing.T) {
 
 	require.Equal(t, device.ExitNone, g.p.Stopped())
 	require.Equal(t, 7, strings.Count(g.log.String(), "level=DEBUG"), "each once")
+}
+
+func TestPMTimer(t *testing.T) {
+	g := attach(t)
+
+	for _, tt := range []struct {
+		at   time.Duration
+		want uint64
+	}{
+		{0, 0},
+		{-time.Second, 0},
+		{time.Second, TimerFrequency},
+		{time.Hour, 3600 * TimerFrequency},
+		{24 * 365 * time.Hour, 24 * 365 * 3600 * TimerFrequency},
+		{math.MaxInt64, 33_015_475_257_663_328},
+	} {
+		g.now = tt.at
+		require.Equal(t, uint32(tt.want), g.In(layout.PortPMTimer, 4), "%v", tt.at)
+		require.Equal(t, tt.want&0xff, uint64(g.In(layout.PortPMTimer, 1)))
+		require.Equal(t, tt.want>>16&0xffff, uint64(g.In(layout.PortPMTimer+2, 2)))
+	}
+
+	g.Out(layout.PortPMTimer, 4, 0)
+	require.NotZero(t, g.In(layout.PortPMTimer, 4), "read-only")
+}
+
+func BenchmarkPMTimer(b *testing.B) {
+	g := attach(b)
+
+	b.ReportAllocs()
+
+	for b.Loop() {
+		g.In(layout.PortPMTimer, 4)
+	}
 }
 
 func TestReset(t *testing.T) {
@@ -132,7 +169,7 @@ func FuzzBoard(f *testing.F) {
 		g := attach(t)
 
 		for ; len(ops) > 1; ops = ops[2:] {
-			w := g.p.Windows()[int(ops[0]>>4&3)]
+			w := g.p.Windows()[int(ops[0]>>4&7)%5]
 			off, v := uint64(ops[0]&15)%w.Size, ops[1]
 			width := min(1<<(v&3), int(w.Size-off))
 
@@ -146,4 +183,22 @@ func FuzzBoard(f *testing.F) {
 			require.Zero(t, g.In(portStatus, 1))
 		}
 	})
+}
+
+// The code at the reset vector does what it says, and no more.
+func TestResetVector(t *testing.T) {
+	g := attach(t)
+
+	var code [16]byte
+
+	_, err := g.p.Memory().ReadAt(code[:], layout.ResetVector)
+	require.NoError(t, err)
+	require.Equal(t, []byte{
+		0xb0, 0x06, // mov $6, %al
+		0xba, 0xf9, 0x0c, // mov $0xcf9, %dx
+		0xee,       // out %al, (%dx)
+		0xf4,       // hlt
+		0xeb, 0xfd, // jmp .-1
+		0, 0, 0, 0, 0, 0, 0,
+	}, code[:])
 }

@@ -191,6 +191,9 @@ func hammer(p *Platform, seed uint64, deadline time.Time) {
 
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	windows := p.Windows()
+	if len(windows) == 0 {
+		return
+	}
 
 	// One buffer for all accesses: the race detector then finds a handler that keeps it.
 	var buf [8]byte
