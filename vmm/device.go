@@ -68,6 +68,7 @@ type (
 	//	Memory() Memory
 	//	Domain() *patch.Domain
 	//	Stop(s patch.Section, r ExitReason)
+	//	Wake(s patch.Section)
 	//	Log() *slog.Logger
 	//
 	// PIO claims size ports from base, and MMIO size bytes of guest-physical
@@ -86,7 +87,8 @@ type (
 	// guest's RAM. Domain is where a device's own goroutines register as
 	// workers, so that they run patched code like the vCPUs do. Stop asks the machine
 	// to end with this reason, in the caller's section, as IRQ.Set: it returns at once,
-	// from any goroutine, and the first request wins. Log is the machine's logger and
+	// from any goroutine, and the first request wins. Wake, in the same way, wakes a guest
+	// that has suspended the machine. Log is the machine's logger and
 	// never nil.
 	//
 	// It is implemented by this package's machines and by vmmtest.Platform. Methods may

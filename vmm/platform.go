@@ -82,6 +82,8 @@ func (p platform) Stop(s patch.Section, r ExitReason) {
 	endSlot.In(s)(p.m, s, Exit{Reason: r, VCPU: -1})
 }
 
+func (p platform) Wake(s patch.Section) { wakeSlot.In(s)(p.m, s) }
+
 // setLine drives a line into the in-kernel interrupt controllers of a machine.
 func setLine(machine any, gsi uint32, level bool) error {
 	return machine.(*Machine).vm.IRQLine(gsi, level)

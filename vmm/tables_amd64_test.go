@@ -91,7 +91,7 @@ func sets(t *testing.T) map[string]*acpi.Set {
 
 	c := vmm.Config{CPUs: 3, MaxCPUs: 5}
 	p = devicetest.NewPCPlatform(t, c.MaxCPUs)
-	set, err = vmm.PCSetOf(c, attached(t, p, cpus.NewHotplug(vmm.PCHotplug(c)), power.NewButton(), cmos.New(1<<30, nil), board.New(), uart.New(nil, nil)))
+	set, err = vmm.PCSetOf(c, attached(t, p, cpus.NewHotplug(vmm.PCHotplug(c)), power.NewButton(), cmos.New(1<<30, nil), board.New(nil), uart.New(nil, nil)))
 	add("amd64 hotplug all", set, err)
 
 	p = devicetest.NewPCPlatform(t, 18)

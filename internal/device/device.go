@@ -74,6 +74,11 @@ type Platform interface {
 	// button of the guest's side: power-off and reset ports.
 	Stop(s patch.Section, r ExitReason)
 
+	// Wake wakes a guest that has suspended the machine; else it does nothing. It returns
+	// at once, in the caller's section: see IRQ. For what the guest expects to be woken
+	// by: a button.
+	Wake(s patch.Section)
+
 	// Log is the machine's logger. It is never nil.
 	Log() *slog.Logger
 }

@@ -13,6 +13,7 @@ var press = patch.NewSlot("vmm/power/button.press", (*Button).press)
 type Button struct {
 	link
 	prefix, hid string
+	wake        device.Platform // set by Attach, under link's gate; nil before
 
 	// Set by Attach, constant after.
 	unit  int
@@ -32,7 +33,17 @@ func (b *Button) Press() {
 	b.do("button", func(s patch.Section) { press.In(s)(b, s) })
 }
 
-func (b *Button) press(s patch.Section) { b.raise(s, &b.event) }
+func (b *Button) press(s patch.Section) {
+	b.raise(s, &b.event)
+
+	b.gate.Lock()
+	wake := b.wake
+	b.gate.Unlock()
+
+	if wake != nil {
+		wake.Wake(s)
+	}
+}
 
 // Attach is for the machine.
 func (b *Button) Attach(p device.Platform) (err error) {
@@ -44,6 +55,10 @@ func (b *Button) Attach(p device.Platform) (err error) {
 	if b.event, err = notify(p, `\_SB.`+aml.Path(b.name), statusChanged); err != nil {
 		return err
 	}
+
+	b.gate.Lock()
+	b.wake = p
+	b.gate.Unlock()
 
 	b.connect(p)
 

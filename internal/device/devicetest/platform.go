@@ -84,6 +84,7 @@ type Platform struct {
 	windows []Window
 	lines   map[uint32]*Line
 	reason  device.ExitReason
+	wakes   int
 	stopped chan struct{}
 
 	ged *ged.GED // from the first Event on
@@ -207,6 +208,22 @@ func (p *Platform) Stop(_ patch.Section, r device.ExitReason) {
 		p.reason = r
 		close(p.stopped)
 	}
+}
+
+// Wake counts.
+func (p *Platform) Wake(patch.Section) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	p.wakes++
+}
+
+// Wakes is how often the guest was to be woken.
+func (p *Platform) Wakes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	return p.wakes
 }
 
 // Stopped is the reason given to the first Stop, or ExitNone.
