@@ -32,6 +32,7 @@ while read -r cmd arg; do
 	down) echo 0 >cpu$arg/online; echo "$n: $? $(cpus)";;
 	modes) echo "$n: $(cat /sys/power/state) $(cat /sys/power/mem_sleep)";;
 	mem) echo mem >/sys/power/state; echo "$n: $? $(cpus)";;
+	leaves) echo "$n: $(ls cpu0/cache | tr '\n' ' ') $(dmesg | grep -iE 'cacheinfo|PPTT' | tr '\n' ';')";;
 	cache) echo "$n: $(cd cpu$arg/cache && for i in index*; do echo "L$(cat $i/level) $(cat $i/type) $(cat $i/size) $(cat $i/shared_cpu_list),"; done | tr '\n' ' ')";;
 	topology) echo "$n: package $(cat cpu$arg/topology/physical_package_id) cluster $(cat cpu$arg/topology/cluster_cpus_list) core $(cat cpu$arg/topology/core_siblings_list)";;
 	total) echo "$n: $(awk '/MemTotal/ { print $2 }' /proc/meminfo)";;
@@ -74,13 +75,9 @@ func (c *commander) result(command string) string {
 	return v
 }
 
-// A stock kernel gets vCPUs and gives them back, and sleeps and wakes up.
-func TestLinux_hotplug(t *testing.T) {
-	if !testutil.LinuxGuest(t) {
-		return
-	}
-
-	testutil.NoLeaks(t)
+// commanded boots a stock kernel.
+func commanded(t *testing.T, cfg vmm.Config) *commander {
+	t.Helper()
 
 	ramdisk, err := nest.GuestInitrd(t.Context(), hotInit)
 	require.NoError(t, err)
@@ -91,11 +88,43 @@ func TestLinux_hotplug(t *testing.T) {
 	kernel, err := nest.Kernel(t.Context(), nest.Generic)
 	require.NoError(t, err)
 
-	c := &commander{guest: boot(t, vmm.Config{
-		Memory: 384 << 20, CPUs: 2, MaxCPUs: 3,
-		Boot: vmm.Linux{Kernel: kernel.Vmlinuz, Initrd: initrd, Cmdline: "panic=-1 quiet"},
-	})}
+	cfg.Boot = vmm.Linux{Kernel: kernel.Vmlinuz, Initrd: initrd, Cmdline: "panic=-1 quiet"}
+	c := &commander{guest: boot(t, cfg)}
 	c.expect("ready")
+
+	return c
+}
+
+// A stock kernel finds the topology.
+func TestLinux_topology(t *testing.T) {
+	if !testutil.LinuxGuest(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	c := commanded(t, vmm.Config{Memory: 384 << 20, CPUs: 4, Topology: vmm.Topology{Sockets: 2}})
+
+	c.do("leaves")
+
+	for _, id := range []string{"0", "1", "2", "3"} {
+		c.do("cache " + id)
+		c.do("topology " + id)
+	}
+
+	c.send("off")
+	require.Equal(t, vmm.ExitPowerOff, c.wait().Reason)
+}
+
+// A stock kernel gets vCPUs and gives them back, and sleeps and wakes up.
+func TestLinux_hotplug(t *testing.T) {
+	if !testutil.LinuxGuest(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	c := commanded(t, vmm.Config{Memory: 384 << 20, CPUs: 2, MaxCPUs: 3})
 
 	states := c.m.States()
 

@@ -2,6 +2,7 @@ package devicetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -89,12 +90,17 @@ func (p *Platform) CPUs() int { return p.cpus }
 // DSDT is the table with what the devices have to say, which have been attached, beside
 // the processors and the device of their events.
 func (p *Platform) DSDT(devices ...device.Device) (*acpi.DSDT, error) {
-	c := cpus.New()
-	if err := c.Attach(p); err != nil {
-		return nil, err
+	var list []device.Device
+
+	if !slices.ContainsFunc(devices, func(d device.Device) bool { _, ok := d.(*cpus.CPUs); return ok }) {
+		c := cpus.New()
+		if err := c.Attach(p); err != nil {
+			return nil, err
+		}
+
+		list = append(list, c)
 	}
 
-	list := []device.Device{c}
 	if g := p.GED(); g != nil {
 		list = append(list, g)
 	}
