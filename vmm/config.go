@@ -21,6 +21,10 @@ type Config struct {
 	// all of it begins at 1 GiB.
 	Memory uint64
 
+	// MaxMemory is how much RAM there can be: what is more than Memory comes by
+	// Machine.AddMemory, in multiples of MemoryUnit. The default is Memory: none comes.
+	MaxMemory uint64
+
 	// CPUs is the number of vCPUs that the guest begins with. Default 1.
 	CPUs int
 
@@ -54,6 +58,10 @@ type Config struct {
 	KickSignal unix.Signal
 }
 
+// MemoryUnit is what RAM that comes later is a multiple of, and what is more of
+// Config.MaxMemory than of Config.Memory: a section of Linux's.
+const MemoryUnit = 128 << 20
+
 const maxMemory = 1 << 46 // half of what a host process can map
 
 func (c Config) withDefaults() Config {
@@ -63,6 +71,10 @@ func (c Config) withDefaults() Config {
 
 	if c.CPUs == 0 {
 		c.CPUs = 1
+	}
+
+	if c.MaxMemory == 0 {
+		c.MaxMemory = c.Memory
 	}
 
 	if c.MaxCPUs == 0 {
@@ -93,6 +105,10 @@ func (c *Config) validate() error {
 
 	if c.CPUs < 1 || c.CPUs > maxCPUs {
 		errs = append(errs, configError("%d CPUs, not 1 to %d", c.CPUs, maxCPUs))
+	}
+
+	if c.MaxMemory < c.Memory || c.MaxMemory > maxMemory || (c.MaxMemory-c.Memory)%MemoryUnit != 0 {
+		errs = append(errs, configError("MaxMemory of %d bytes is not Memory of %d, and a multiple of %d, of %d at most", c.MaxMemory, c.Memory, MemoryUnit, uint64(maxMemory)))
 	}
 
 	if c.MaxCPUs < c.CPUs || c.MaxCPUs > maxCPUs {

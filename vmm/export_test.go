@@ -71,7 +71,7 @@ func VirtSet(cpus int, pmu bool, devices []Device) (*acpi.Set, error) {
 
 // VirtSetOf makes those of a configuration.
 func VirtSetOf(c Config, pmu bool, devices []Device) (*acpi.Set, error) {
-	return virtTables{cpus: c.CPUs, max: c.MaxCPUs, topology: c.Topology, pmu: pmu, devices: devices}.set()
+	return virtTables{cfg: c, ram: []Range{{Base: 1 << 30, Size: c.Memory}}, pmu: pmu, devices: devices}.set()
 }
 
 // PCSet makes the ACPI tables of a machine on amd64, on any host.
@@ -81,7 +81,7 @@ func PCSet(cpus int, devices []Device) (*acpi.Set, error) {
 
 // PCSetOf makes those of a configuration.
 func PCSetOf(c Config, devices []Device) (*acpi.Set, error) {
-	return pcTables(c.CPUs, c.MaxCPUs, devices)
+	return pcTables(c, []Range{{Size: c.Memory}}, devices)
 }
 
 // VirtHotplug and PCHotplug are what a machine of that configuration says to its processors.

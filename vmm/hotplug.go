@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/vgraft/vgraft/internal/device/cpus"
+	"github.com/vgraft/vgraft/internal/device/dimms"
+	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/patch"
 )
 
@@ -100,12 +102,84 @@ func (m *Machine) answered(ctx context.Context, op string, done func([]cpus.Stat
 			return err
 		}
 
-		select {
-		case <-news:
-		case <-m.stopped:
-			return m.wrongState(op, m.state.get())
-		case <-ctx.Done():
-			return fmt.Errorf("vmm: waiting for the guest: %w", context.Cause(ctx))
+		if err := m.await(ctx, op, news); err != nil {
+			return err
 		}
+	}
+}
+
+// AddMemory gives the guest more RAM, a multiple of MemoryUnit, and waits until its
+// operating system has taken it. Whether it then uses it is for the system to decide:
+// Linux wants /sys/devices/system/memory/memoryN/state written, or memhp_default_state=online
+// on its command line. Memory that has come doesn't go.
+//
+// The error wraps ErrConfig if that is more than Config.MaxMemory allows, or the 17th time;
+// ErrRefused if the system can't use it; ErrState if the machine isn't running, or has ended
+// meanwhile. If ctx ends first, the memory has come all the same.
+func (m *Machine) AddMemory(ctx context.Context, bytes uint64) error {
+	slot, err := m.plug(ctx, bytes)
+	if err != nil {
+		return err
+	}
+
+	for {
+		answer, news := m.dimms.Status(slot)
+
+		switch answer {
+		case dimms.Done:
+			return nil
+		case dimms.Refused:
+			return fmt.Errorf("%w %d bytes of memory", ErrRefused, bytes)
+		}
+
+		if err := m.await(ctx, "add memory to", news); err != nil {
+			return err
+		}
+	}
+}
+
+// plug puts memory into the machine.
+func (m *Machine) plug(ctx context.Context, bytes uint64) (slot int, err error) {
+	unlock, err := m.lock(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+
+	if err := m.running("add memory to"); err != nil {
+		return 0, err
+	}
+
+	more := moreMemory(m.cfg)
+
+	switch {
+	case bytes == 0 || bytes%MemoryUnit != 0 || bytes > more.Size-m.grown:
+		return 0, configError("%d bytes of memory, and %d may come, in multiples of %d", bytes, more.Size-m.grown, MemoryUnit)
+	case !m.dimms.Free():
+		return 0, configError("%v", dimms.ErrFull)
+	}
+
+	r := Range{Base: more.Base + m.grown, Size: bytes}
+	number := uint32(len(m.mem.Ranges()))
+
+	if err := m.mem.Grow(r, func(r guestmem.Region) error { return m.vm.SetMemory(number, r.Base, r.Bytes) }); err != nil {
+		return 0, fmt.Errorf("vmm: %w", err)
+	}
+
+	m.grown += bytes
+	m.inSection(func(s patch.Section) { slot, err = m.dimms.Plug(s, r.Base, r.Size) })
+
+	return slot, err
+}
+
+// await waits for the guest to say something.
+func (m *Machine) await(ctx context.Context, op string, news <-chan struct{}) error {
+	select {
+	case <-news:
+		return nil
+	case <-m.stopped:
+		return m.wrongState(op, m.state.get())
+	case <-ctx.Done():
+		return fmt.Errorf("vmm: waiting for the guest: %w", context.Cause(ctx))
 	}
 }

@@ -85,7 +85,7 @@ func commanded(t *testing.T, cfg vmm.Config) *commander {
 	initrd := filepath.Join(t.TempDir(), "initrd")
 	require.NoError(t, os.WriteFile(initrd, ramdisk, 0o644))
 
-	kernel, err := nest.Kernel(t.Context(), nest.Generic)
+	kernel, err := nest.Kernel(t.Context(), nest.Cloud) // the other one has no ACPI_HOTPLUG_MEMORY
 	require.NoError(t, err)
 
 	cfg.Boot = vmm.Linux{Kernel: kernel.Vmlinuz, Initrd: initrd, Cmdline: "panic=-1 quiet"}
@@ -124,7 +124,7 @@ func TestLinux_hotplug(t *testing.T) {
 
 	testutil.NoLeaks(t)
 
-	c := commanded(t, vmm.Config{Memory: 384 << 20, CPUs: 2, MaxCPUs: 3})
+	c := commanded(t, vmm.Config{Memory: 384 << 20, MaxMemory: 1024 << 20, CPUs: 2, MaxCPUs: 3})
 
 	states := c.m.States()
 
@@ -180,6 +180,24 @@ func TestLinux_hotplug(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, c.do("up 2"), "0 online 0-2")
 	require.Contains(t, c.do("down 1"), "0 online 0,2")
+
+	before, err := strconv.Atoi(c.do("total"))
+	require.NoError(t, err)
+	c.do("blocks")
+
+	for range 2 {
+		require.NoError(t, c.m.AddMemory(c.ctx, 256<<20))
+	}
+
+	require.ErrorIs(t, c.m.AddMemory(c.ctx, 256<<20), vmm.ErrConfig)
+	require.ErrorIs(t, c.m.AddMemory(c.ctx, vmm.MemoryUnit/2), vmm.ErrConfig)
+	c.do("blocks")
+	c.do("online")
+	c.do("blocks")
+
+	after, err := strconv.Atoi(c.do("total"))
+	require.NoError(t, err)
+	require.Greater(t, after, before+500<<10)
 
 	c.do("log ACPI.*(error|warn|bug|fail|excep|invalid)|BUG|WARNING|Firmware Bug|Call trace|psci|hot|PM: |CPU[0-9]")
 

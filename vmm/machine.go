@@ -12,6 +12,7 @@ import (
 	"github.com/vgraft/vgraft/internal/bus"
 	"github.com/vgraft/vgraft/internal/device"
 	"github.com/vgraft/vgraft/internal/device/cpus"
+	"github.com/vgraft/vgraft/internal/device/dimms"
 	"github.com/vgraft/vgraft/internal/device/ged"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/kvm"
@@ -33,6 +34,8 @@ type Machine struct {
 	vcpus   []*vcpu
 	ged     *ged.GED
 	cpus    *cpus.CPUs
+	dimms   *dimms.Slots // nil if no memory can come
+	grown   uint64       // of memory that has come; guarded by control
 	button  *power.Button
 
 	// The address spaces and the interrupt lines taken. They don't change after New.
@@ -76,6 +79,10 @@ func New(ctx context.Context, cfg Config) (_ *Machine, err error) {
 		room:    tableRoom(),
 		control: make(chan struct{}, 1),
 		stopped: make(chan struct{}),
+	}
+
+	if cfg.MaxMemory > cfg.Memory {
+		m.dimms = dimms.New()
 	}
 
 	defer func() {
@@ -126,7 +133,7 @@ func (m *Machine) create() (err error) {
 		return fmt.Errorf("vmm: %w", err)
 	}
 
-	if m.vm, err = createVM(m.sys, m.mem); err != nil {
+	if m.vm, err = createVM(m.sys, m.mem, moreMemory(m.cfg)); err != nil {
 		return fmt.Errorf("vmm: %w", err)
 	}
 
@@ -158,7 +165,12 @@ func (m *Machine) create() (err error) {
 
 func (m *Machine) attach() error {
 	// The device of events first, for others to have some.
-	list := slices.Concat([]Device{m.ged, m.cpus, m.button}, boardDevices(m.cfg.Memory), m.cfg.Devices)
+	more := []Device{}
+	if m.dimms != nil {
+		more = append(more, m.dimms)
+	}
+
+	list := slices.Concat([]Device{m.ged, m.cpus, m.button}, boardDevices(m.cfg.Memory), more, m.cfg.Devices)
 
 	for i, d := range list {
 		// Kept first: a device that failed to attach may have acquired something.

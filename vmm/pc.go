@@ -35,6 +35,8 @@ func newMemory(size uint64) (*guestmem.Memory, error) {
 
 func hotplug(cfg Config) cpus.Hotplug { return pcHotplug(cfg) }
 
+func moreMemory(cfg Config) Range { return pcMore(cfg) }
+
 // boardDevices are the devices that every machine has, beside those in the kernel.
 func boardDevices(memory uint64) []Device {
 	return []Device{cmos.New(memory, nil), board.New(nil)}

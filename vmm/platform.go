@@ -24,7 +24,7 @@ func (p platform) PIO(name string, base, size uint16, h Handler) error {
 func (p platform) MMIO(name string, base, size uint64, h Handler) error {
 	w := bus.Window{Name: name, Base: base, Size: size, Handler: h}
 
-	for _, r := range p.m.mem.Ranges() {
+	for _, r := range append(p.m.mem.Ranges(), moreMemory(p.m.cfg)) {
 		// Of the last addresses, since the end of the highest window is 2^64. Claim
 		// refuses one that is empty or goes round.
 		if last := base + size - 1; base < r.End() && last >= base && last >= r.Base {

@@ -74,7 +74,9 @@ func checkHost(sys *kvm.System, cpus int) error {
 	return nil
 }
 
-func createVM(sys *kvm.System, _ *guestmem.Memory) (*kvm.VM, error) { return sys.CreateVM() }
+func createVM(sys *kvm.System, _ *guestmem.Memory, _ guestmem.Range) (*kvm.VM, error) {
+	return sys.CreateVM()
+}
 
 // chips are the parts of the board that the kernel emulates, where they have descriptors.
 type chips struct{}
@@ -116,7 +118,7 @@ func (c *vcpu) reset(entry) error { return nil }
 
 // load writes the firmware's tables and the guest's program.
 func (m *Machine) load(ctx context.Context) ([]Start, error) {
-	set, err := pcTables(m.cfg.CPUs, m.cfg.MaxCPUs, m.devices)
+	set, err := pcTables(m.cfg, m.mem.Ranges(), m.devices)
 	if err != nil {
 		return nil, fmt.Errorf("vmm: %w", err)
 	}

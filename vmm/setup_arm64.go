@@ -92,7 +92,7 @@ func probe(sys *kvm.System) (h Host, err error) {
 const defaultIPABits = 40
 
 // createVM makes a machine whose addresses are wide enough for the memory.
-func createVM(sys *kvm.System, mem *guestmem.Memory) (*kvm.VM, error) {
+func createVM(sys *kvm.System, mem *guestmem.Memory, more guestmem.Range) (*kvm.VM, error) {
 	has, err := sys.Check(kvm.CapIPASize)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func createVM(sys *kvm.System, mem *guestmem.Memory) (*kvm.VM, error) {
 	}
 
 	ranges := mem.Ranges()
-	need := bits.Len64(ranges[len(ranges)-1].End() - 1)
+	need := bits.Len64(max(ranges[len(ranges)-1].End(), more.End()) - 1)
 
 	switch {
 	case need > has:
@@ -222,7 +222,7 @@ func firstError(steps ...func() error) error {
 
 // load writes the firmware's tables and the guest's program.
 func (m *Machine) load(ctx context.Context) ([]Start, error) {
-	set, err := virtTables{cpus: m.cfg.CPUs, max: m.cfg.MaxCPUs, topology: m.cfg.Topology, pmu: m.chips.pmu, devices: m.devices}.set()
+	set, err := virtTables{cfg: m.cfg, ram: m.mem.Ranges(), pmu: m.chips.pmu, devices: m.devices}.set()
 	if err != nil {
 		return nil, fmt.Errorf("vmm: %w", err)
 	}

@@ -18,7 +18,7 @@ var errArch = fmt.Errorf("%w: guests on %s", ErrNotSupported, runtime.GOARCH)
 
 func checkHost(*kvm.System, int) error { return errArch }
 
-func createVM(*kvm.System, *guestmem.Memory) (*kvm.VM, error) { return nil, errArch }
+func createVM(*kvm.System, *guestmem.Memory, guestmem.Range) (*kvm.VM, error) { return nil, errArch }
 
 type chips struct{}
 

@@ -57,6 +57,33 @@ func profile(devices []Device) uint8 {
 	return acpi.ProfileServer
 }
 
+// moreFrom is where memory goes that comes later, if that begins behind an address.
+func moreFrom(cfg Config, end uint64) Range {
+	const align = 1 << 30 // all that systems ask for, and more
+
+	return Range{Base: (end + align - 1) &^ (align - 1), Size: cfg.MaxMemory - cfg.Memory}
+}
+
+// srat says that all processors and all memory are near to each other, and where memory
+// may come.
+func srat(ram []Range, more Range, cpus int, cpu func(id uint32) acpi.SRATStructure) *acpi.SRAT {
+	t := &acpi.SRAT{Header: header(3)}
+
+	for id := range cpus {
+		t.Structures = append(t.Structures, cpu(uint32(id)))
+	}
+
+	for _, r := range ram {
+		t.Structures = append(t.Structures, &acpi.MemoryAffinity{BaseAddress: r.Base, Length: r.Size, Flags: acpi.SRATEnabled})
+	}
+
+	t.Structures = append(t.Structures, &acpi.MemoryAffinity{
+		BaseAddress: more.Base, Length: more.Size, Flags: acpi.SRATEnabled | acpi.SRATMemoryHotPluggable,
+	})
+
+	return t
+}
+
 // tableRoom is where a machine's tables and other memory of firmware are, and its windows
 // that are anywhere.
 func tableRoom() device.Room {

@@ -17,6 +17,7 @@ import (
 	"github.com/vgraft/vgraft/internal/device/cmos"
 	"github.com/vgraft/vgraft/internal/device/cpus"
 	"github.com/vgraft/vgraft/internal/device/devicetest"
+	"github.com/vgraft/vgraft/internal/device/dimms"
 	"github.com/vgraft/vgraft/internal/device/pl011"
 	"github.com/vgraft/vgraft/internal/device/uart"
 	"github.com/vgraft/vgraft/internal/layout"
@@ -79,7 +80,8 @@ func sets(t *testing.T) map[string]*acpi.Set {
 		"arm64 sockets all": {CPUs: 1, MaxCPUs: 12, Topology: vmm.Topology{Sockets: 2, Clusters: 3}},
 	} {
 		p := devicetest.NewVirtPlatform(t, c.MaxCPUs)
-		set, err := vmm.VirtSetOf(c, true, attached(t, p, cpus.NewHotplug(vmm.VirtHotplug(c)), power.NewButton(), pl011.New(nil, nil)))
+		c.Memory, c.MaxMemory = 1<<30, 3<<30
+		set, err := vmm.VirtSetOf(c, true, attached(t, p, cpus.NewHotplug(vmm.VirtHotplug(c)), power.NewButton(), dimms.New(), pl011.New(nil, nil)))
 		add(name, set, err)
 	}
 
@@ -89,9 +91,9 @@ func sets(t *testing.T) map[string]*acpi.Set {
 		add(fmt.Sprintf("amd64 %d", n), set, err)
 	}
 
-	c := vmm.Config{CPUs: 3, MaxCPUs: 5}
+	c := vmm.Config{CPUs: 3, MaxCPUs: 5, Memory: 1 << 30, MaxMemory: 2 << 30}
 	p = devicetest.NewPCPlatform(t, c.MaxCPUs)
-	set, err = vmm.PCSetOf(c, attached(t, p, cpus.NewHotplug(vmm.PCHotplug(c)), power.NewButton(), cmos.New(1<<30, nil), board.New(nil), uart.New(nil, nil)))
+	set, err = vmm.PCSetOf(c, attached(t, p, cpus.NewHotplug(vmm.PCHotplug(c)), power.NewButton(), dimms.New(), cmos.New(1<<30, nil), board.New(nil), uart.New(nil, nil)))
 	add("amd64 hotplug all", set, err)
 
 	p = devicetest.NewPCPlatform(t, 18)

@@ -9,7 +9,7 @@ import (
 
 // pcTables makes the tables of a machine on amd64: hardware-reduced too, so that events come
 // from the same device on both architectures.
-func pcTables(cpus, most int, devices []Device) (*acpi.Set, error) {
+func pcTables(cfg Config, ram []Range, devices []Device) (*acpi.Set, error) {
 	code, err := dsdt(devices)
 	if err != nil {
 		return nil, err
@@ -38,8 +38,14 @@ func pcTables(cpus, most int, devices []Device) (*acpi.Set, error) {
 			SleepControlReg: port(layout.PortSleep), SleepStatusReg: port(layout.PortSleep + 1),
 			HypervisorVendorID: hypervisorID,
 		},
-		pcMADT(cpus, most),
+		pcMADT(cfg.CPUs, cfg.MaxCPUs),
 	)
+
+	if more := pcMore(cfg); more.Size > 0 {
+		s.Add(srat(ram, more, cfg.MaxCPUs, func(id uint32) acpi.SRATStructure {
+			return &acpi.APICAffinity{APICID: uint8(id), Flags: acpi.SRATEnabled}
+		}))
+	}
 
 	return s, nil
 }
@@ -78,4 +84,14 @@ func pcHotplug(cfg Config) cpus.Hotplug {
 			return []byte{0, size, uint8(id), uint8(id), acpi.ProcessorEnabled, 0, 0, 0}
 		},
 	}
+}
+
+// pcMore is where memory goes that comes later: behind all that there is, from 4 GiB on.
+func pcMore(cfg Config) Range {
+	end := uint64(layout.HoleEnd)
+	if cfg.Memory > layout.HoleStart {
+		end += cfg.Memory - layout.HoleStart
+	}
+
+	return moreFrom(cfg, end)
 }

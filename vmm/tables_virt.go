@@ -11,11 +11,10 @@ import (
 
 // virtTables is what the tables of a machine on arm64 depend on.
 type virtTables struct {
-	cpus     int // enabled
-	max      int // those that may come included
-	topology Topology
-	pmu      bool // the vCPUs have performance monitors
-	devices  []Device
+	cfg     Config
+	ram     []Range // at first
+	pmu     bool    // the vCPUs have performance monitors
+	devices []Device
 }
 
 // set makes the tables: hardware-reduced, as arm64 wants it, with PSCI by HVC.
@@ -25,9 +24,9 @@ func (v virtTables) set() (*acpi.Set, error) {
 		return nil, err
 	}
 
-	topology, ok := v.topology.complete(v.max)
+	topology, ok := v.cfg.Topology.complete(v.cfg.MaxCPUs)
 	if !ok {
-		return nil, configError("Topology %+v of %d CPUs", v.topology, v.max)
+		return nil, configError("Topology %+v of %d CPUs", v.cfg.Topology, v.cfg.MaxCPUs)
 	}
 
 	s := &acpi.Set{}
@@ -47,17 +46,23 @@ func (v virtTables) set() (*acpi.Set, error) {
 		s.Add(spcr())
 	}
 
+	if more := virtMore(v.cfg); more.Size > 0 {
+		s.Add(srat(v.ram, more, v.cfg.MaxCPUs, func(id uint32) acpi.SRATStructure {
+			return &acpi.GICCAffinity{ProcessorUID: id, Flags: acpi.SRATEnabled}
+		}))
+	}
+
 	return s, nil
 }
 
 func (v virtTables) madt() *acpi.MADT {
 	t := &acpi.MADT{Header: header(6)}
 
-	for id := range v.max {
+	for id := range v.cfg.MaxCPUs {
 		c := &acpi.GICC{
 			CPUInterfaceNumber: uint32(id), ProcessorUID: uint32(id), Flags: acpi.GICCEnabled, MPIDR: cpus.MPIDR(id),
 		}
-		if id >= v.cpus {
+		if id >= v.cfg.CPUs {
 			c.Flags = acpi.GICCOnlineCapable
 		}
 		if v.pmu {
@@ -69,7 +74,7 @@ func (v virtTables) madt() *acpi.MADT {
 
 	t.Structures = append(t.Structures,
 		&acpi.GICD{PhysicalBaseAddress: arm64.GICD, GICVersion: 3},
-		&acpi.GICR{DiscoveryRangeBaseAddress: arm64.GICR, DiscoveryRangeLength: uint32(v.max) * arm64.GICRStride},
+		&acpi.GICR{DiscoveryRangeBaseAddress: arm64.GICR, DiscoveryRangeLength: uint32(v.cfg.MaxCPUs) * arm64.GICRStride},
 		&acpi.GICITS{PhysicalBaseAddress: arm64.ITS},
 	)
 
@@ -103,3 +108,6 @@ func spcr() *acpi.SPCR {
 // virtHotplug says how processors come and go. One that isn't enabled is present all the
 // same: on arm64 it can't be otherwise (Linux Documentation/arch/arm64/cpu-hotplug.rst).
 func virtHotplug(cfg Config) cpus.Hotplug { return cpus.Hotplug{Enabled: cfg.CPUs, Absent: 0xd} }
+
+// virtMore is where memory goes that comes later: behind all that there is.
+func virtMore(cfg Config) Range { return moreFrom(cfg, arm64.RAM+cfg.Memory) }

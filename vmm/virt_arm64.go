@@ -30,6 +30,8 @@ func newMemory(size uint64) (*guestmem.Memory, error) { return guestmem.NewAt(ar
 
 func hotplug(cfg Config) cpus.Hotplug { return virtHotplug(cfg) }
 
+func moreMemory(cfg Config) Range { return virtMore(cfg) }
+
 // boardDevices are the devices that every machine has, beside those in the kernel.
 func boardDevices(uint64) []Device { return []Device{pl031.New(nil)} }
 
