@@ -19,6 +19,8 @@ type armCode struct {
 	labels map[string]int
 }
 
+type machineCode = armCode
+
 func code() *armCode { return &armCode{labels: map[string]int{}} }
 
 func (c *armCode) Bytes() []byte { return c.b }
@@ -103,6 +105,29 @@ const (
 )
 
 func (c *armCode) PowerOff() *armCode { return c.Call(psciOff).Spin() }
+
+// spin is a guest that never does anything.
+func spin() *armCode { return code().Spin() }
+
+// powerOff is a guest that ends at once.
+func powerOff() *armCode { return code().PowerOff() }
+
+// poking is a guest that writes a byte to mmioAt and ends.
+func poking() *armCode { return code().Mov(1, mmioAt).Store(0, 1, 1).PowerOff() }
+
+// working is a guest that has something to do before it ends.
+func working() *armCode {
+	return code().Mov(1, 200_000).Label("again").Sub(1, 1).JmpIf(1, "again").PowerOff()
+}
+
+// endings are the ways in which a guest ends.
+func endings() []ending {
+	return []ending{
+		{"power off", powerOff(), vmm.ExitPowerOff},
+		{"reset", code().Call(psciReset).Spin(), vmm.ExitReset},
+		{"reset2", code().Call(psciReset2, 0, 0).Spin(), vmm.ExitReset},
+	}
+}
 
 // counting is a guest whose vCPUs count in memory at dataAt, 8 bytes each.
 func counting() *armCode {

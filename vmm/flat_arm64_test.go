@@ -27,7 +27,7 @@ func TestProbe(t *testing.T) {
 	require.True(t, h.NativeRing0)
 }
 
-func TestFlat_ends(t *testing.T) {
+func TestFlat_faults(t *testing.T) {
 	if !testutil.KVM(t) {
 		return
 	}
@@ -38,9 +38,6 @@ func TestFlat_ends(t *testing.T) {
 		code *armCode
 		want vmm.ExitReason
 	}{
-		"off":                {code().PowerOff(), vmm.ExitPowerOff},
-		"reset":              {code().Call(psciReset).Spin(), vmm.ExitReset},
-		"reset2":             {code().Call(psciReset2, 0, 0).Spin(), vmm.ExitReset},
 		"undefined":          {code().insn(0).Spin(), vmm.ExitTripleFault},
 		"floating point":     {code().insn(0x1e60_1000).PowerOff(), vmm.ExitPowerOff}, // fmov d0, #2
 		"unmapped":           {code().Mov(1, 1<<39).Load(2, 1, 8).Spin(), vmm.ExitTripleFault},

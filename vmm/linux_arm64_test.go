@@ -37,6 +37,7 @@ echo "ready"
 while read -r cmd arg; do
 	case $cmd in
 	echo) echo "got=$arg";;
+	ged) echo "ged=$(awk '/ACPI:Ged/ { n = 0; for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i; print n }' /proc/interrupts)";;
 	off) stty -echo; poweroff -f;;
 	reset) stty -echo; reboot -f;;
 	panic) stty -echo; echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger;;
@@ -91,6 +92,14 @@ func TestLinux(t *testing.T) {
 
 			g := boot(t, vmm.Config{Memory: c.memory, CPUs: c.cpus, Boot: vmm.Linux{Kernel: kernel.Vmlinuz, Initrd: initrd, Cmdline: cmdline}})
 
+			// It stands any number of times while it boots, and doesn't notice.
+			for range 5 {
+				time.Sleep(50 * time.Millisecond)
+				require.NoError(t, g.m.Pause(t.Context()))
+				time.Sleep(10 * time.Millisecond)
+				require.NoError(t, g.m.Resume(t.Context()))
+			}
+
 			g.expect("ready")
 
 			for line := range strings.Lines(g.output()) {
@@ -115,6 +124,21 @@ func TestLinux(t *testing.T) {
 
 			g.send("echo over the wire")
 			g.expect("got=over the wire")
+
+			// The power button: the guest sees the event, and takes it back.
+			require.NoError(t, g.m.PowerButton())
+			g.until("an event", func(string) bool {
+				seen := strings.Count(g.output(), "ged=")
+				g.send("ged")
+				g.until("an answer", func(s string) bool {
+					last := strings.LastIndex(s, "ged=")
+					return strings.Count(s, "ged=") > seen && strings.Contains(s[last:], "\n")
+				})
+
+				s := g.output()
+
+				return strings.HasPrefix(s[strings.LastIndex(s, "ged="):], "ged=1\n")
+			})
 
 			start := time.Now()
 			g.send(c.command)

@@ -63,7 +63,7 @@ func TestSlots(t *testing.T) {
 	}
 
 	if runtime.GOARCH == "arm64" {
-		want = append(want, "vmm/pl011.read", "vmm/pl011.write")
+		want = append(want, "vmm/pl011.read", "vmm/pl011.write", "vmm/pl031.read", "vmm/pl031.write")
 	} else {
 		want = append(want,
 			"vmm/sleep.read", "vmm/sleep.write", "vmm/pmtimer.read", "vmm/pmtimer.write",

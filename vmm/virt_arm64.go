@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/vgraft/vgraft/internal/device/pl011"
+	"github.com/vgraft/vgraft/internal/device/pl031"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/layout/arm64"
 )
@@ -26,7 +27,7 @@ const (
 func newMemory(size uint64) (*guestmem.Memory, error) { return guestmem.NewAt(arm64.RAM, size) }
 
 // boardDevices are the devices that every machine has, beside those in the kernel.
-func boardDevices(uint64) []Device { return nil }
+func boardDevices(uint64) []Device { return []Device{pl031.New(nil)} }
 
 func serial(in io.Reader, out io.Writer) Device { return pl011.New(in, out) }
 
