@@ -174,7 +174,7 @@ func (m *Machine) attach() error {
 // runs nor is paused.
 func (m *Machine) PowerButton() error {
 	if s := m.state.get(); s != Running && s != Paused {
-		return m.wrongState("press the power button", s)
+		return m.wrongState("press the power button of", s)
 	}
 
 	m.button.Press()
