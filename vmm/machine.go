@@ -190,7 +190,7 @@ func (m *Machine) attach() error {
 // ErrState if the machine neither runs nor is paused nor suspended.
 func (m *Machine) PowerButton() error {
 	if s := m.state.get(); s != Running && s != Paused && s != Suspended {
-		return m.wrongState("press the power button", s)
+		return m.wrongState("press the power button of", s)
 	}
 
 	m.button.Press()

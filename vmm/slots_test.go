@@ -61,7 +61,7 @@ func TestSlots(t *testing.T) {
 		"vmm/power/ac.read", "vmm/power/ac.write", "vmm/power/ac.update",
 		"vmm/power/thermal.read", "vmm/power/thermal.write", "vmm/power/thermal.update", "vmm/power/thermal.settrips",
 		"vmm/power/performance.read", "vmm/power/performance.write", "vmm/power/performance.deliver", "vmm/power/performance.take",
-		"vmm/power/generation.renew",
+		"vmm/power/generation.announce",
 	}
 
 	if runtime.GOARCH == "arm64" {

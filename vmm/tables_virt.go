@@ -1,10 +1,7 @@
 package vmm
 
 import (
-	"slices"
-
 	"github.com/vgraft/vgraft/internal/device/cpus"
-	"github.com/vgraft/vgraft/internal/device/pl011"
 	"github.com/vgraft/vgraft/internal/layout/arm64"
 	"github.com/vgraft/vgraft/vmm/acpi"
 )
@@ -42,8 +39,11 @@ func (v virtTables) set() (*acpi.Set, error) {
 		v.madt(), gtdt(), topology.pptt(),
 	)
 
-	if slices.ContainsFunc(v.devices, func(d Device) bool { _, ok := d.(*pl011.PL011); return ok }) {
-		s.Add(spcr())
+	for _, d := range v.devices {
+		if c, ok := d.(interface{ Console() string }); ok { // a PL011
+			s.Add(spcr(c.Console()))
+			break
+		}
 	}
 
 	if more := virtMore(v.cfg); more.Size > 0 {
@@ -94,14 +94,14 @@ func gtdt() *acpi.GTDT {
 }
 
 // spcr has the kernel take the serial port for its console.
-func spcr() *acpi.SPCR {
+func spcr(path string) *acpi.SPCR {
 	return &acpi.SPCR{
 		Header: header(4), InterfaceType: acpi.SerialSBSA,
 		BaseAddress:   acpi.GAS{SpaceID: acpi.SpaceMemory, BitWidth: 32, AccessSize: 3, Address: arm64.UART},
 		InterruptType: acpi.SPCRGIC, GlobalSystemInterrupt: arm64.SPI + arm64.IRQUART,
 		BaudRate: acpi.SPCRBaud115200, StopBits: 1, TerminalType: acpi.SPCRTerminalANSI,
 		PCIDeviceID: acpi.SPCRNoPCI, PCIVendorID: acpi.SPCRNoPCI,
-		NamespaceString: pl011.Path,
+		NamespaceString: path,
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/vgraft/vgraft/vmm/acpi/aml"
 )
 
-var renew = patch.NewSlot("vmm/power/generation.renew", (*VMGenID).renew)
+var announce = patch.NewSlot("vmm/power/generation.announce", (*VMGenID).announce)
 
 // GUID is a globally unique identifier, in the order of its bytes in memory.
 type GUID [16]byte
@@ -49,25 +49,25 @@ func (g *VMGenID) ID() GUID {
 // Renew begins a new generation and tells the guest. Do so while the machine is paused:
 // what a guest makes of random numbers before it hears of it is the same in all copies. An
 // error means that the memory is gone, as after Close.
-func (g *VMGenID) Renew() (err error) {
-	g.do("generation", func(s patch.Section) { err = renew.In(s)(g, s) })
+func (g *VMGenID) Renew() error {
+	if err := g.renew(); err != nil {
+		return err
+	}
 
-	return err
+	g.do("generation", func(s patch.Section) { announce.In(s)(g, s) })
+
+	return nil
 }
 
-func (g *VMGenID) renew(s patch.Section) error {
+func (g *VMGenID) announce(s patch.Section) { g.raise(s, &g.event) }
+
+func (g *VMGenID) renew() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 
 	_, _ = rand.Read(g.id[:])
 
-	if err := g.store(); err != nil {
-		return err
-	}
-
-	g.raise(s, &g.event)
-
-	return nil
+	return g.store()
 }
 
 // store is called with mu held.

@@ -71,8 +71,8 @@ func (p *PL011) Attach(m device.Platform) error {
 	return m.MMIO("pl011", arm64.UART, arm64.UARTSize, device.Slots(p, read, write))
 }
 
-// Path is where ACPI has it.
-const Path = `\_SB.COM0`
+// Console is where ACPI has it, for systems to take it for their console.
+func (*PL011) Console() string { return `\_SB.COM0` }
 
 // ACPI says where it is.
 func (p *PL011) ACPI() ([]aml.Term, error) {
