@@ -103,35 +103,6 @@ func TestBadInput_allAtOnce(t *testing.T) {
 	}
 }
 
-// More CPUs than the host can give a guest.
-func TestBadInput_hostCPUs(t *testing.T) {
-	if !testutil.KVM(t) {
-		return
-	}
-
-	testutil.NoLeaks(t)
-
-	h, err := vmm.Probe("")
-	require.NoError(t, err)
-	require.Empty(t, h.Missing)
-	require.Positive(t, h.CPUs)
-
-	_, err = vmm.Probe(filepath.Join(t.TempDir(), "none"))
-	require.ErrorIs(t, err, fs.ErrNotExist)
-
-	_, err = vmm.Probe("/dev/null")
-	require.Error(t, err)
-
-	if h.CPUs >= 254 {
-		return // no number between the host's limit and ours
-	}
-
-	cfg := config(powerOff())
-	cfg.CPUs = h.CPUs + 1
-	_, err = vmm.New(t.Context(), cfg)
-	require.ErrorIs(t, err, vmm.ErrConfig)
-}
-
 // Windows and lines that are taken, or aren't there.
 func TestBadInput_overlap(t *testing.T) {
 	if !testutil.KVM(t) {
@@ -147,14 +118,14 @@ func TestBadInput_overlap(t *testing.T) {
 		{"with another device", 0, []*device{{port: portAt, ports: 8}, {port: portAt + 7, ports: 1}}, "test"},
 		{"the same window", 0, []*device{{mmio: mmioAt, size: 8}, {mmio: mmioAt, size: 8}}, "test"},
 		{"around another", 0, []*device{{mmio: mmioAt, size: 8}, {mmio: mmioAt - 8, size: 64}}, "test"},
-		{"with the board", 0, []*device{{port: layout.PortPM + 1, ports: 1}}, "acpi-pm"},
+		{"with the board", 0, []*device{{port: layout.PortSleep + 1, ports: 1}}, "sleep"},
 		{"with RAM", 0, []*device{{mmio: ramSize - 1, size: 2}}, "RAM"},
 		{"with all RAM", 0, []*device{{mmio: 0, size: 1 << 63}}, "RAM"},
 		{"with high RAM", 4 << 30, []*device{{mmio: layout.HoleEnd - 1, size: 2}}, "RAM"},
 		{"to the end", 4 << 30, []*device{{mmio: layout.HoleEnd, size: 1<<64 - layout.HoleEnd}}, "RAM"},
 		{"round the end", 0, []*device{{mmio: mmioAt, size: 1<<64 - 1}}, ""},
 		{"ports beyond the end", 0, []*device{{port: 0xffff, ports: 2}}, ""},
-		{"line of the board", 0, []*device{{irq: layout.IRQSCI}}, ""},
+		{"line of the board", 0, []*device{{irq: layout.IRQRTC}}, ""},
 		{"line of another", 0, []*device{{irq: 5}, {irq: 5}}, ""},
 		{"no such line", 0, []*device{{irq: layout.GSIMax}}, ""},
 	} {
@@ -188,53 +159,6 @@ func TestBadInput_overlap(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A device that can't start ends the machine; those before it are stopped.
-func TestBadInput_start(t *testing.T) {
-	if !testutil.KVM(t) {
-		return
-	}
-
-	testutil.NoLeaks(t)
-
-	mine := errors.New("the device's own error")
-	first, last := &device{}, &device{}
-	second := &device{start: func() error { return mine }}
-	m := create(t, config(counting(), first, second, last))
-
-	require.ErrorIs(t, m.Start(t.Context()), mine)
-
-	e := wait(t, m)
-	require.Equal(t, vmm.ExitFailed, e.Reason)
-	require.ErrorIs(t, e.Err, mine)
-	require.Equal(t, vmm.Stopped, m.State())
-	require.ErrorIs(t, m.Start(t.Context()), vmm.ErrState)
-	require.Zero(t, word(t, m, dataAt), "the guest hasn't run")
-
-	require.EqualValues(t, 1, first.stopped.Load())
-	require.EqualValues(t, 0, second.stopped.Load())
-	require.EqualValues(t, 0, last.stopped.Load())
-
-	require.NoError(t, m.Close())
-	require.EqualValues(t, 1, last.close.Load())
-}
-
-func TestBadInput_startPanic(t *testing.T) {
-	if !testutil.KVM(t) {
-		return
-	}
-
-	testutil.NoLeaks(t)
-
-	first := &device{}
-	m := create(t, config(counting(), first, &device{start: func() error { panic("mine") }}))
-
-	require.PanicsWithValue(t, "mine", func() { _ = m.Start(t.Context()) })
-	require.Equal(t, vmm.ExitFailed, wait(t, m).Reason)
-	require.Zero(t, word(t, m, dataAt), "the guest hasn't run")
-	require.EqualValues(t, 1, first.stopped.Load())
-	require.NoError(t, m.Close())
 }
 
 // smallELF is an ELF kernel with the PVH note and one segment that wants memsz bytes.

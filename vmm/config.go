@@ -17,11 +17,24 @@ type Config struct {
 
 	// Memory is the size of the guest's RAM in bytes, a multiple of 4096, at least
 	// 1 MiB. Nothing of it is resident before the guest touches it. RAM that
-	// doesn't fit below 3 GiB continues at 4 GiB.
+	// doesn't fit below 3 GiB continues at 4 GiB. On arm64 it is at least 4 MiB, and
+	// all of it begins at 1 GiB.
 	Memory uint64
 
-	// CPUs is the number of vCPUs. Default 1.
+	// MaxMemory is how much RAM there can be: what is more than Memory comes by
+	// Machine.AddMemory, in multiples of MemoryUnit. The default is Memory: none comes.
+	MaxMemory uint64
+
+	// CPUs is the number of vCPUs that the guest begins with. Default 1.
 	CPUs int
+
+	// MaxCPUs is how many there can be: the others come by Machine.AddCPU, and go by
+	// Machine.RemoveCPU. The default is CPUs: none comes or goes.
+	MaxCPUs int
+
+	// Topology is how the vCPUs are to each other, for guests on arm64. The default
+	// is one socket with all of them.
+	Topology Topology
 
 	// Boot puts the guest's first program into its memory: Linux, Flat or a Loader
 	// of your own.
@@ -45,11 +58,11 @@ type Config struct {
 	KickSignal unix.Signal
 }
 
-const (
-	minMemory = 1 << 20
-	maxMemory = 1 << 46 // half of what a host process can map
-	maxCPUs   = 254     // APIC ids are 8 bits wide, and 255 means all
-)
+// MemoryUnit is what RAM that comes later is a multiple of, and what is more of
+// Config.MaxMemory than of Config.Memory: a section of Linux's.
+const MemoryUnit = 128 << 20
+
+const maxMemory = 1 << 46 // half of what a host process can map
 
 func (c Config) withDefaults() Config {
 	if c.Name == "" {
@@ -58,6 +71,14 @@ func (c Config) withDefaults() Config {
 
 	if c.CPUs == 0 {
 		c.CPUs = 1
+	}
+
+	if c.MaxMemory == 0 {
+		c.MaxMemory = c.Memory
+	}
+
+	if c.MaxCPUs == 0 {
+		c.MaxCPUs = c.CPUs
 	}
 
 	if c.Logger == nil {
@@ -84,6 +105,18 @@ func (c *Config) validate() error {
 
 	if c.CPUs < 1 || c.CPUs > maxCPUs {
 		errs = append(errs, configError("%d CPUs, not 1 to %d", c.CPUs, maxCPUs))
+	}
+
+	if c.MaxMemory < c.Memory || c.MaxMemory > maxMemory || (c.MaxMemory-c.Memory)%MemoryUnit != 0 {
+		errs = append(errs, configError("MaxMemory of %d bytes is not Memory of %d, and a multiple of %d, of %d at most", c.MaxMemory, c.Memory, MemoryUnit, uint64(maxMemory)))
+	}
+
+	if c.MaxCPUs < c.CPUs || c.MaxCPUs > maxCPUs {
+		errs = append(errs, configError("MaxCPUs of %d, not %d to %d", c.MaxCPUs, c.CPUs, maxCPUs))
+	}
+
+	if c.Topology != (Topology{}) && (!hasTopology || !c.Topology.valid(c.MaxCPUs)) {
+		errs = append(errs, configError("Topology %+v of %d CPUs, or on an architecture without", c.Topology, c.MaxCPUs))
 	}
 
 	if c.Boot == nil {

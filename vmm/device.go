@@ -17,8 +17,26 @@ type (
 	// its windows and lines and keeps what it needs of the platform. An error fails
 	// New. Nothing of the guest runs yet.
 	//
-	// A device may also implement Starter and io.Closer.
+	// A device may also implement Described, Starter and io.Closer.
 	Device = device.Device
+
+	// Described is a device of which the machine's ACPI tables say something:
+	//
+	//	ACPI() ([]aml.Term, error)
+	//
+	// ACPI gives what stands in the DSDT, at its root: a Scope of \_SB with a Device in
+	// it, as a rule. New calls it once, after the last Attach. An error fails New.
+	Described = device.Described
+
+	// Event is something of which a device tells the guest's operating system by ACPI:
+	//
+	//	Raise(s patch.Section)
+	//
+	// Raise has the guest run what was given to Platform.Event. It may be called from
+	// any goroutine and doesn't block; the section is the caller's, as of IRQ.Set.
+	// Several that the guest hasn't come to yet are one. The zero Event is connected to
+	// nothing.
+	Event = device.Event
 
 	// Handler is what a device does when the guest touches one of its windows. Slots
 	// makes one that can be repaired while guests run, Direct one of plain methods.
@@ -41,18 +59,36 @@ type (
 	//	PIO(name string, base, size uint16, h Handler) error
 	//	MMIO(name string, base, size uint64, h Handler) error
 	//	IRQ(gsi uint32) (IRQ, error)
+	//	Place(name string, size uint64, h Handler) (base uint64, err error)
+	//	FreeIRQ() (IRQ, error)
+	//	Event(body ...aml.Term) (Event, error)
+	//	Reserve(size uint64) (gpa uint64, err error)
+	//	Unit(kind string) int
+	//	CPUs() int
 	//	Memory() Memory
 	//	Domain() *patch.Domain
 	//	Stop(s patch.Section, r ExitReason)
+	//	Wake(s patch.Section)
 	//	Log() *slog.Logger
 	//
 	// PIO claims size ports from base, and MMIO size bytes of guest-physical
 	// addresses; they must not overlap another claim, nor, for MMIO, RAM. IRQ gives
-	// the interrupt line with that number (GSI). Those three are for Attach only.
-	// Memory is the guest's RAM. Domain is where a device's own goroutines register as
+	// the interrupt line with that number (GSI).
+	//
+	// For devices that the guest finds by ACPI (see Described): Place claims a window
+	// where nobody else is, in whole pages of 4 KiB, and says where; FreeIRQ gives a
+	// line that nobody has; Event makes one of the machine's 32 events, with what the
+	// guest's operating system runs when it is raised: a Notify as a rule, in a method
+	// in which the first Local is taken; Reserve gives RAM, in whole pages, some ten of
+	// them, that the guest's operating system is told to leave alone; Unit gives another
+	// number for each call with that kind, from 0 on, for names and _UIDs.
+	//
+	// All those are for Attach only. CPUs is how many vCPUs there are. Memory is the
+	// guest's RAM. Domain is where a device's own goroutines register as
 	// workers, so that they run patched code like the vCPUs do. Stop asks the machine
 	// to end with this reason, in the caller's section, as IRQ.Set: it returns at once,
-	// from any goroutine, and the first request wins. Log is the machine's logger and
+	// from any goroutine, and the first request wins. Wake, in the same way, wakes a guest
+	// that has suspended the machine. Log is the machine's logger and
 	// never nil.
 	//
 	// It is implemented by this package's machines and by vmmtest.Platform. Methods may
@@ -62,12 +98,13 @@ type (
 	// IRQ is an interrupt line:
 	//
 	//	Set(s patch.Section, level bool) error
+	//	Number() uint32
 	//
 	// Set may be called from any goroutine and doesn't block. The section is the
 	// caller's: that of the access, or of the worker of a device's own goroutine.
 	// Whoever has none uses patch.Domain.Do of Platform.Domain. A line that several
 	// devices share is not modelled: one owner, one line. The zero IRQ is connected to
-	// nothing.
+	// nothing. Number is what the guest's ACPI tables call the line.
 	IRQ = device.IRQ
 
 	// Memory is guest RAM by guest-physical address:

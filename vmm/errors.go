@@ -45,6 +45,9 @@ func (e *StateError) Error() string {
 // Unwrap gives ErrState.
 func (e *StateError) Unwrap() error { return ErrState }
 
+// ErrRefused is wrapped by errors of requests that the guest has turned down.
+var ErrRefused = errors.New("vmm: the guest refused")
+
 // PanicError is a device handler that panicked. It ends its machine, with ExitFailed,
 // and no other one of the process.
 type PanicError struct {

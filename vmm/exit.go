@@ -19,6 +19,10 @@ var (
 	irqSlot  = patch.NewSlot("vmm.irq", setLine)
 	endSlot  = patch.NewSlot("vmm.end", (*Machine).end)
 	postSlot = patch.NewSlot("vmm.post", (*vcpu).post)
+
+	callSlot  = patch.NewSlot("vmm.call", (*vcpu).handleCall)
+	enterSlot = patch.NewSlot("vmm.enter", (*vcpu).enter)
+	wakeSlot  = patch.NewSlot("vmm.wake", (*Machine).wake)
 )
 
 // Exit is how a machine ended.
@@ -63,8 +67,15 @@ func (c *vcpu) handleExit(s patch.Section, reason kvm.Reason) (Exit, bool) {
 	case kvm.ExitInternalError:
 		code, data := c.kvm.InternalError()
 		return c.failed(reason, uint64(code), data), true
-	case kvm.ExitSystemEvent, kvm.ExitFailEntry:
+	case kvm.ExitSystemEvent:
+		return c.systemEvent(s, reason)
+	case kvm.ExitHypercall:
+		return callSlot.In(s)(c, s)
+	case kvm.ExitFailEntry:
 		return c.failed(reason, c.kvm.SystemEvent(), nil), true
+	case kvm.ExitNoSyndrome:
+		syndrome, gpa := c.kvm.NoSyndrome()
+		return c.failed(reason, syndrome, []uint64{gpa}), true
 	default:
 		return c.failed(reason, 0, nil), true
 	}

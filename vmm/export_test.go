@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/vgraft/vgraft/internal/kvm"
+	"github.com/vgraft/vgraft/vmm/acpi"
 )
 
 // Exited is the first vCPU of a machine that was never started, run by the test itself
@@ -62,3 +63,29 @@ func (e *Exited) Turn() bool {
 
 // Close gives up the vCPU, and leaves the machine to be closed.
 func (e *Exited) Close() { e.c.worker.Close() }
+
+// VirtSet makes the ACPI tables of a machine on arm64, on any host.
+func VirtSet(cpus int, pmu bool, devices []Device) (*acpi.Set, error) {
+	return VirtSetOf(Config{CPUs: cpus, MaxCPUs: cpus}, pmu, devices)
+}
+
+// VirtSetOf makes those of a configuration.
+func VirtSetOf(c Config, pmu bool, devices []Device) (*acpi.Set, error) {
+	return virtTables{cfg: c, ram: []Range{{Base: 1 << 30, Size: c.Memory}}, pmu: pmu, devices: devices}.set()
+}
+
+// PCSet makes the ACPI tables of a machine on amd64, on any host.
+func PCSet(cpus int, devices []Device) (*acpi.Set, error) {
+	return PCSetOf(Config{CPUs: cpus, MaxCPUs: cpus}, devices)
+}
+
+// PCSetOf makes those of a configuration.
+func PCSetOf(c Config, devices []Device) (*acpi.Set, error) {
+	return pcTables(c, []Range{{Size: c.Memory}}, devices)
+}
+
+// VirtHotplug and PCHotplug are what a machine of that configuration says to its processors.
+var (
+	VirtHotplug = virtHotplug
+	PCHotplug   = pcHotplug
+)

@@ -13,7 +13,7 @@ import (
 )
 
 // Linux boots a Linux kernel: a bzImage by its 64-bit entry, or an ELF vmlinux (or any
-// other ELF kernel with the note) by PVH. Only the first vCPU starts; the kernel finds
+// other ELF kernel with the note) by PVH; on arm64 an uncompressed Image. Only the first vCPU starts; the kernel finds
 // the others, and all devices, through ACPI.
 type Linux struct {
 	Kernel  string // path of the image
@@ -55,7 +55,7 @@ func (l Linux) Load(ctx context.Context, g Guest) (_ []Start, err error) {
 		return nil, fmt.Errorf("kernel %s: %w", l.Kernel, err)
 	}
 
-	return []Start{{Mode: e.Mode, PC: e.PC, SI: e.SI, BX: e.BX, PageTable: e.PageTable}}, nil
+	return []Start{{Mode: e.Mode, PC: e.PC, SI: e.SI, BX: e.BX, X: [4]uint64{e.X0}, PageTable: e.PageTable}}, nil
 }
 
 // imageFile is a file that can be read from anywhere.

@@ -10,10 +10,14 @@ import (
 	"sync"
 
 	"github.com/vgraft/vgraft/internal/bus"
+	"github.com/vgraft/vgraft/internal/device"
+	"github.com/vgraft/vgraft/internal/device/cpus"
+	"github.com/vgraft/vgraft/internal/device/dimms"
+	"github.com/vgraft/vgraft/internal/device/ged"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/kvm"
-	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/patch"
+	"github.com/vgraft/vgraft/vmm/power"
 )
 
 // Machine is one virtual machine. Any number of them live in a process, and know
@@ -26,11 +30,18 @@ type Machine struct {
 	mem     *guestmem.Memory
 	sys     *kvm.System
 	vm      *kvm.VM
+	chips   chips
 	vcpus   []*vcpu
+	ged     *ged.GED
+	cpus    *cpus.CPUs
+	dimms   *dimms.Slots // nil if no memory can come
+	grown   uint64       // of memory that has come; guarded by control
+	button  *power.Button
 
 	// The address spaces and the interrupt lines taken. They don't change after New.
 	pio, mmio bus.Bus
-	irqs      [layout.GSIMax]bool
+	irqs      [lines]bool
+	room      device.Room
 
 	state   stateBox
 	control chan struct{} // one token: held by Start, Pause, Resume and Close
@@ -39,7 +50,8 @@ type Machine struct {
 
 	mu     sync.Mutex
 	ending bool
-	exit   Exit // valid once ending
+	exit   Exit  // valid once ending
+	asleep *vcpu // that suspended the machine, and will wake it; nil if it isn't suspended
 }
 
 // New makes a machine: it checks the configuration, acquires everything, attaches the
@@ -60,9 +72,17 @@ func New(ctx context.Context, cfg Config) (_ *Machine, err error) {
 	m := &Machine{
 		cfg:     cfg,
 		domain:  patch.NewDomain(cfg.Name),
+		ged:     ged.New(),
+		cpus:    cpus.NewHotplug(hotplug(cfg)),
+		button:  power.NewButton(),
 		pio:     bus.Bus{Limit: 1 << 16},
+		room:    tableRoom(),
 		control: make(chan struct{}, 1),
 		stopped: make(chan struct{}),
+	}
+
+	if cfg.MaxMemory > cfg.Memory {
+		m.dimms = dimms.New()
 	}
 
 	defer func() {
@@ -88,6 +108,7 @@ func New(ctx context.Context, cfg Config) (_ *Machine, err error) {
 		var start *Start
 		if i < len(starts) {
 			start = &starts[i]
+			m.cpus.SetOn(i)
 		}
 
 		if err := c.setup(start); err != nil {
@@ -104,15 +125,15 @@ func (m *Machine) create() (err error) {
 		return fmt.Errorf("vmm: %w", err)
 	}
 
-	if err := checkHost(m.sys, m.cfg.CPUs); err != nil {
+	if err := checkHost(m.sys, m.cfg.MaxCPUs); err != nil {
 		return err
 	}
 
-	if m.mem, err = guestmem.New(m.cfg.Memory, guestmem.Range{Base: layout.HoleStart, Size: layout.HoleEnd - layout.HoleStart}); err != nil {
+	if m.mem, err = newMemory(m.cfg.Memory); err != nil {
 		return fmt.Errorf("vmm: %w", err)
 	}
 
-	if m.vm, err = m.sys.CreateVM(); err != nil {
+	if m.vm, err = createVM(m.sys, m.mem, moreMemory(m.cfg)); err != nil {
 		return fmt.Errorf("vmm: %w", err)
 	}
 
@@ -122,11 +143,11 @@ func (m *Machine) create() (err error) {
 		}
 	}
 
-	if err := createBoard(m.vm); err != nil {
+	if m.chips, err = createChips(m.vm); err != nil {
 		return fmt.Errorf("vmm: %w", err)
 	}
 
-	for i := range m.cfg.CPUs {
+	for i := range m.cfg.MaxCPUs {
 		v, err := m.vm.CreateVCPU(i)
 		if err != nil {
 			return fmt.Errorf("vmm: vCPU %d: %w", i, err)
@@ -135,11 +156,23 @@ func (m *Machine) create() (err error) {
 		m.vcpus = append(m.vcpus, &vcpu{machine: m, id: i, kvm: v, wake: make(chan struct{}, 1)})
 	}
 
+	if err := m.wire(); err != nil {
+		return fmt.Errorf("vmm: %w", err)
+	}
+
 	return nil
 }
 
 func (m *Machine) attach() error {
-	for i, d := range append(boardDevices(m.cfg.Memory), m.cfg.Devices...) {
+	// The device of events first, for others to have some.
+	more := []Device{}
+	if m.dimms != nil {
+		more = append(more, m.dimms)
+	}
+
+	list := slices.Concat([]Device{m.ged, m.cpus, m.button}, boardDevices(m.cfg.Memory), more, m.cfg.Devices)
+
+	for i, d := range list {
 		// Kept first: a device that failed to attach may have acquired something.
 		m.devices = append(m.devices, d)
 
@@ -147,6 +180,20 @@ func (m *Machine) attach() error {
 			return fmt.Errorf("vmm: attach device %d, %T: %w", i, d, err)
 		}
 	}
+
+	return nil
+}
+
+// PowerButton presses the machine's power button: the guest's operating system gets an
+// event, and most shut down; then Wait says so. What it means is for the guest to decide,
+// so a machine that must end is closed. One that is suspended wakes up. The error wraps
+// ErrState if the machine neither runs nor is paused nor suspended.
+func (m *Machine) PowerButton() error {
+	if s := m.state.get(); s != Running && s != Paused && s != Suspended {
+		return m.wrongState("press the power button of", s)
+	}
+
+	m.button.Press()
 
 	return nil
 }
@@ -267,7 +314,7 @@ func (m *Machine) supervise() {
 		c.worker.Close()
 	}
 
-	m.state.set(Stopped, Running, Paused)
+	m.state.set(Stopped, Running, Paused, Suspended)
 	close(m.stopped)
 }
 
@@ -333,7 +380,8 @@ func (m *Machine) Wait(ctx context.Context) (Exit, error) {
 
 // Pause stops every vCPU between two instructions and returns when all of them stand.
 // Devices keep their state, and what arrives for the guest meanwhile waits. The error
-// wraps ErrState if the machine doesn't run; if ctx ends first, the machine runs on.
+// wraps ErrState if the machine neither runs nor is suspended; if ctx ends first, the
+// machine runs on.
 func (m *Machine) Pause(ctx context.Context) error {
 	unlock, err := m.lock(ctx)
 	if err != nil {
@@ -341,7 +389,7 @@ func (m *Machine) Pause(ctx context.Context) error {
 	}
 	defer unlock()
 
-	if s := m.state.get(); s != Running {
+	if s := m.state.get(); s != Running && s != Suspended {
 		return m.wrongState("pause", s)
 	}
 
@@ -362,14 +410,14 @@ func (m *Machine) Pause(ctx context.Context) error {
 		}
 	}
 
-	if s, ok := m.state.set(Paused, Running); !ok {
+	if s, ok := m.state.set(Paused, Running, Suspended); !ok {
 		return m.wrongState("pause", s)
 	}
 
 	return nil
 }
 
-// Resume lets the vCPUs of a paused machine run on. The error wraps ErrState if it
+// Resume lets the vCPUs of a paused machine run on, or go on being suspended. The error wraps ErrState if it
 // isn't paused.
 func (m *Machine) Resume(ctx context.Context) error {
 	unlock, err := m.lock(ctx)
@@ -378,7 +426,7 @@ func (m *Machine) Resume(ctx context.Context) error {
 	}
 	defer unlock()
 
-	if s, ok := m.state.set(Running, Paused); !ok {
+	if s, ok := m.resumed(); !ok {
 		return m.wrongState("resume", s)
 	}
 
@@ -434,6 +482,8 @@ func (m *Machine) release() error {
 	for _, c := range m.vcpus {
 		errs = append(errs, c.kvm.Close())
 	}
+
+	errs = append(errs, m.chips.close())
 
 	if m.vm != nil {
 		errs = append(errs, m.vm.Close())

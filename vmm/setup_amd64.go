@@ -6,10 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vgraft/vgraft/internal/acpi"
 	"github.com/vgraft/vgraft/internal/boot"
+	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/kvm"
 	"github.com/vgraft/vgraft/internal/layout"
+	"github.com/vgraft/vgraft/patch"
 )
 
 // required is what we can't do without.
@@ -73,33 +74,58 @@ func checkHost(sys *kvm.System, cpus int) error {
 	return nil
 }
 
-// createBoard makes the parts of the board that the kernel emulates. It comes before
-// the first vCPU, which gets its local APIC from it.
-func createBoard(vm *kvm.VM) error {
+func createVM(sys *kvm.System, _ *guestmem.Memory, _ guestmem.Range) (*kvm.VM, error) {
+	return sys.CreateVM()
+}
+
+// chips are the parts of the board that the kernel emulates, where they have descriptors.
+type chips struct{}
+
+func (chips) close() error { return nil }
+
+// createChips comes before the first vCPU, which gets its local APIC from it.
+func createChips(vm *kvm.VM) (c chips, err error) {
 	if err := vm.SetTSSAddr(layout.TSS); err != nil {
-		return err
+		return c, err
 	}
 
 	if err := vm.SetIdentityMapAddr(layout.IdentityMap); err != nil {
-		return err
+		return c, err
 	}
 
 	if err := vm.CreateIRQChip(); err != nil {
-		return err
+		return c, err
 	}
 
-	return vm.CreatePIT()
+	return c, vm.CreatePIT()
 }
+
+// wire is for what comes after the vCPUs.
+func (m *Machine) wire() error { return nil }
+
+// systemEvent is the end of a guest that amd64 knows by other means.
+func (c *vcpu) systemEvent(_ patch.Section, reason kvm.Reason) (Exit, bool) {
+	return c.failed(reason, c.kvm.SystemEvent(), nil), true
+}
+
+// handleCall is for calls that KVM answers on amd64.
+func (c *vcpu) handleCall(patch.Section) (Exit, bool) {
+	return c.failed(kvm.ExitHypercall, 0, nil), true
+}
+
+// reset is for vCPUs that the monitor turns on, which on amd64 KVM does.
+func (c *vcpu) reset(entry) error { return nil }
 
 // load writes the firmware's tables and the guest's program.
 func (m *Machine) load(ctx context.Context) ([]Start, error) {
-	rsdp, tables, err := acpi.Build(acpi.Config{CPUs: m.cfg.CPUs, Base: layout.ACPI, Limit: layout.ACPI + layout.ACPISize})
+	set, err := pcTables(m.cfg, m.mem.Ranges(), m.devices)
 	if err != nil {
 		return nil, fmt.Errorf("vmm: %w", err)
 	}
 
-	if _, err := m.mem.WriteAt(tables, layout.ACPI); err != nil {
-		return nil, fmt.Errorf("vmm: ACPI tables: %w", err)
+	rsdp, err := m.writeTables(set)
+	if err != nil {
+		return nil, err
 	}
 
 	starts, err := m.cfg.Boot.Load(ctx, Guest{Memory: m.mem, RAM: m.mem.Ranges(), CPUs: m.cfg.CPUs, RSDP: rsdp})

@@ -8,7 +8,7 @@ import (
 // State is where a machine is in its life.
 //
 //	          Start          Pause
-//	Created ────────▶ Running ⇄ Paused
+//	Created ────────▶ Running ⇄ Paused    Running ⇄ Suspended: the guest, Wake
 //	   │                │  Resume │
 //	   │          exit  ▼         ▼
 //	   │              Stopped ◀───┘
@@ -23,9 +23,13 @@ const (
 	Paused  // no vCPU runs; devices keep their state
 	Stopped // the guest has ended; Wait gives the Exit
 	Closed  // everything is given back
+
+	// Suspended is Running while the guest has turned itself off until something wakes
+	// it: Machine.Wake, a button, or an interrupt that the guest wants to be woken by.
+	Suspended
 )
 
-var stateNames = [...]string{"created", "running", "paused", "stopped", "closed"}
+var stateNames = [...]string{"created", "running", "paused", "stopped", "closed", "suspended"}
 
 func (s State) String() string {
 	if s >= 0 && int(s) < len(stateNames) {

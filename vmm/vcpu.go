@@ -25,24 +25,36 @@ type vcpu struct {
 	tid   int     // 0 while there is no thread
 
 	// Of the thread alone.
-	parked bool
-	ended  bool
+	parked  bool
+	ended   bool
+	off     bool // the guest has it turned off, by calls that we answer
+	asleep  bool // it has suspended the machine, and goes on at sleeper
+	sleeper entry
+	entry   *entry // where it goes on, with all its state reset
 }
 
 // order is what others want of a vCPU's thread. It is data and not a function, as one that
 // was made before a patch would be run after it.
 type order struct {
-	what orderKind
-	done chan<- struct{} // gets a token when it is carried out; nil for nobody waits. It must not block
+	what  orderKind
+	entry *entry          // of toStart
+	done  chan<- struct{} // gets a token when it is carried out; nil for nobody waits. It must not block
 }
 
 type orderKind int
 
 const (
-	toEnd  orderKind = iota // for good
-	toPark                  // stay out of the guest
-	toRun                   // no longer parked
+	toEnd   orderKind = iota // for good
+	toPark                   // stay out of the guest
+	toRun                    // no longer parked
+	toStart                  // begin at the entry
+	toWake                   // go on, if it has suspended the machine
 )
+
+// entry is where a vCPU begins after a reset, and what is in its first register.
+type entry struct {
+	pc, context uint64
+}
 
 // post has the thread carry out an order as soon as it is out of the guest. It doesn't
 // wait. It does nothing when there is no thread.
@@ -129,6 +141,25 @@ func (c *vcpu) loop() (exit Exit) {
 	}()
 
 	for {
+		if c.off {
+			if c.serve(); c.ended {
+				return Exit{VCPU: c.id}
+			}
+		}
+
+		if c.entry != nil {
+			inside = true
+			s := c.worker.Enter()
+			err := enterSlot.In(s)(c, s)
+			c.worker.Leave()
+
+			inside = false
+
+			if err != nil {
+				return c.exit(ExitFailed, err)
+			}
+		}
+
 		reason, err := c.kvm.Run()
 		if err != nil {
 			if !errors.Is(err, kvm.ErrInterrupted) {
@@ -155,7 +186,7 @@ func (c *vcpu) loop() (exit Exit) {
 	}
 }
 
-// serve carries out what was posted, and stays while the vCPU is parked.
+// serve carries out what was posted, and stays while the vCPU is parked or off.
 func (c *vcpu) serve() {
 	for {
 		// First the flag, then the queue: what is posted in between sets it again.
@@ -170,7 +201,7 @@ func (c *vcpu) serve() {
 			c.obey(o)
 		}
 
-		if c.ended || !c.parked {
+		if c.ended || !c.parked && !c.off {
 			return
 		}
 
@@ -186,6 +217,10 @@ func (c *vcpu) obey(o order) {
 		c.parked = true
 	case toRun:
 		c.parked = false
+	case toStart:
+		c.entry, c.off = o.entry, false
+	case toWake:
+		c.wakeUp()
 	}
 
 	if o.done != nil {

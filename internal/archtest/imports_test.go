@@ -30,7 +30,9 @@ func mayUse(from, to string, test bool) string {
 		return "vmm/acpi is pure, for any program: numbers in, bytes out"
 	case within(to, "vmm/colo") && !within(from, "vmm/colo", "examples"):
 		return "vmm/colo stands on vmm, never the reverse"
-	case within(from, "internal") && within(to, "vmm") && !within(from, "internal/peers"):
+	case within(from, "vmm/power") && !test && within(to, "vmm") && !within(to, "vmm/power", "vmm/acpi"):
+		return "vmm imports vmm/power, never the reverse"
+	case within(from, "internal") && within(to, "vmm") && !within(to, "vmm/acpi") && !within(from, "internal/peers"):
 		return "internal packages stand below vmm"
 	case within(from, "examples") && !test && within(to, "internal"):
 		return "an example shows what a stranger can write: exported packages only"
@@ -65,7 +67,7 @@ func mayLink(from, to string) string {
 	case within(to, "patch/control", "patch/patchprom") && !within(from, "patch/control", "patch/cmd", "examples"):
 		return "a way into the process is the embedder's to open"
 	case within(to, "internal/kvm"):
-		if !within(from, "vmm") {
+		if !within(from, "vmm") || within(from, "vmm/power") {
 			return "only vmm imports internal/kvm"
 		}
 	}

@@ -1,9 +1,9 @@
-// Package boot puts an operating system into a fresh amd64 guest: it reads kernel
-// images, places them with their initrd and command line in guest RAM, and says in
-// which state a vCPU must begin.
+// Package boot puts an operating system into a fresh guest: it reads kernel images,
+// places them with their initrd and command line in guest RAM, and says in which state
+// a vCPU must begin.
 //
-// Two images are understood: the Linux bzImage, by its 64-bit entry, and an ELF file
-// with a PVH entry note. All x86 knowledge about modes, segments and control
+// Three images are understood: for amd64 the Linux bzImage, by its 64-bit entry, and an
+// ELF file with a PVH entry note; for arm64 the Linux Image. All x86 knowledge about modes, segments and control
 // registers is here, so that the caller only copies values into KVM's structures; the
 // package itself knows nothing of KVM.
 //
@@ -24,6 +24,7 @@ type Format string
 const (
 	BzImage Format = "bzImage"
 	ELF     Format = "ELF"
+	Image   Format = "Image"
 	unknown Format = "kernel image" // in errors only
 )
 
@@ -38,6 +39,7 @@ type Kernel struct {
 	// One of them is set, by format.
 	bz  *bzImage
 	elf *elfImage
+	arm *armImage
 }
 
 // Parse reads the headers of a kernel image of size bytes. It touches no guest. An
@@ -51,7 +53,8 @@ func Parse(r io.ReaderAt, size int64) (*Kernel, error) {
 	k := &Kernel{image: r, size: uint64(size)}
 
 	// The magic numbers: an ELF file's first four bytes, or "HdrS" at 0x202 of a
-	// bzImage (Linux Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header").
+	// bzImage (Linux Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header"), or
+	// "ARM\x64" at 56 of an Image.
 	var head [setupMagicAt + 4]byte
 
 	n := int(min(k.size, uint64(len(head))))
@@ -68,8 +71,11 @@ func Parse(r io.ReaderAt, size int64) (*Kernel, error) {
 	case n == len(head) && binary.LittleEndian.Uint32(head[setupMagicAt:]) == setupMagic:
 		k.format = BzImage
 		k.bz, err = parseBzImage(k)
+	case n >= imageHeaderSize && binary.LittleEndian.Uint32(head[imageMagicAt:]) == imageMagic:
+		k.format = Image
+		k.arm, err = parseImage(k)
 	default:
-		err = &ImageError{Format: unknown, Reason: "neither a bzImage nor an ELF file"}
+		err = &ImageError{Format: unknown, Reason: "neither a bzImage, an Image nor an ELF file"}
 	}
 
 	if err != nil {
@@ -84,11 +90,14 @@ func (k *Kernel) Format() Format { return k.format }
 
 // MaxCmdline is the longest command line that Load takes, in bytes, without the NUL.
 func (k *Kernel) MaxCmdline() int {
-	if k.format == BzImage {
+	switch k.format {
+	case BzImage:
 		return k.bz.maxCmdline
+	case Image:
+		return imageMaxCmdline
+	default:
+		return pvhMaxCmdline
 	}
-
-	return pvhMaxCmdline
 }
 
 // Load writes the kernel, its initrd, its command line and the boot structures into
@@ -98,6 +107,19 @@ func (k *Kernel) MaxCmdline() int {
 func (k *Kernel) Load(p Params) (Entry, error) {
 	if err := checkCmdline(p.Cmdline, k.MaxCmdline()); err != nil {
 		return Entry{}, err
+	}
+
+	if (k.format == Image) != p.isARM() {
+		// Without any RAM it is not for arm64, and the others will say what is wrong.
+		return Entry{}, &ImageError{Format: k.format, Reason: "for another processor than the guest's"}
+	}
+
+	if err := checkRanges(p.RAM); err != nil {
+		return Entry{}, err
+	}
+
+	if k.format == Image {
+		return k.loadImage(p)
 	}
 
 	low, err := checkRAM(p.RAM)

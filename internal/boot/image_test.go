@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/layout"
+	"github.com/vgraft/vgraft/internal/layout/arm64"
 	"github.com/vgraft/vgraft/internal/nest"
 )
 
@@ -167,10 +169,19 @@ func TestParse_real(t *testing.T) {
 
 	k, err := Parse(f, info.Size())
 	require.NoError(t, err)
-	require.Equal(t, BzImage, k.Format())
 
-	m := newMem(t, 512<<20)
+	m, want := newMem(t, 512<<20), BzImage
+	if runtime.GOARCH == "arm64" {
+		want = Image
+		m, err = guestmem.NewAt(arm64.RAM, 512<<20)
+		require.NoError(t, err)
+
+		defer m.Close()
+	}
+
+	require.Equal(t, want, k.Format())
+
 	e, err := k.Load(Params{Mem: m, RAM: m.Ranges(), Cmdline: "console=ttyS0", Initrd: f, InitrdSize: info.Size()})
 	require.NoError(t, err)
-	t.Logf("entry %+v, %+v", e, *k.bz)
+	t.Logf("entry %+v", e)
 }

@@ -26,8 +26,8 @@ type Params struct {
 	// because that would make every page of it resident.
 	Mem Memory
 
-	// RAM lists the guest's RAM, ascending. The first range must begin at 0 and hold
-	// the low structures, the kernel and the initrd.
+	// RAM lists the guest's RAM, ascending. The first range must begin at 0, on arm64
+	// at 1 GiB, and hold the low structures, the kernel and the initrd.
 	RAM []guestmem.Range
 
 	// Initrd is the initial RAM disk, or InitrdSize is 0.
@@ -54,19 +54,24 @@ func checkCmdline(line string, limit int) error {
 	return nil
 }
 
-// checkRAM holds the ranges to what the loaders assume, and gives the part of RAM in
-// which kernel and initrd go: from 1 MiB up to the hole.
-func checkRAM(ram []guestmem.Range) (guestmem.Range, error) {
+// checkRanges holds the ranges to what all loaders assume.
+func checkRanges(ram []guestmem.Range) error {
 	var end uint64
 
 	for i, r := range ram {
 		if r.Size == 0 || r.Base+r.Size < r.Base || r.Base < end {
-			return guestmem.Range{}, fmt.Errorf("RAM range %d, [%#x, +%#x), is empty, overflows or begins before %#x", i, r.Base, r.Size, end)
+			return fmt.Errorf("RAM range %d, [%#x, +%#x), is empty, overflows or begins before %#x", i, r.Base, r.Size, end)
 		}
 
 		end = r.End()
 	}
 
+	return nil
+}
+
+// checkRAM gives the part of an amd64 guest's RAM in which kernel and initrd go: from
+// 1 MiB up to the hole.
+func checkRAM(ram []guestmem.Range) (guestmem.Range, error) {
 	if len(ram) == 0 || ram[0].Base != 0 || ram[0].Size <= layout.HighRAM {
 		have := uint64(0)
 		if len(ram) > 0 && ram[0].Base == 0 {

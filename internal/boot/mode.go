@@ -25,6 +25,10 @@ const (
 	// User64 is ring 3 of 64-bit mode with paging on and IOPL 3, so that port I/O
 	// works: for tiny guests on hosts that emulate ring 0.
 	User64
+
+	// EL1 is 64 bits, EL1h, with translation and caches off, as the Linux boot protocol
+	// of arm64 wants it (Documentation/arch/arm64/booting.rst).
+	EL1
 )
 
 func (m Mode) String() string {
@@ -35,6 +39,8 @@ func (m Mode) String() string {
 		return "long64"
 	case User64:
 		return "user64"
+	case EL1:
+		return "el1"
 	default:
 		return fmt.Sprintf("Mode(%d)", uint8(m))
 	}
@@ -47,6 +53,7 @@ type Entry struct {
 	PC        uint64
 	SI        uint64 // RSI: the zero page (Long64)
 	BX        uint64 // RBX: the PVH start info (Protected32)
+	X0        uint64 // the device tree (EL1)
 	PageTable uint64 // CR3; 0 where paging is off
 	GDTBase   uint64
 	GDTLimit  uint16

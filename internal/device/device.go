@@ -11,6 +11,7 @@ import (
 	"log/slog"
 
 	"github.com/vgraft/vgraft/patch"
+	"github.com/vgraft/vgraft/vmm/acpi/aml"
 )
 
 // Device is one emulated device.
@@ -19,7 +20,7 @@ import (
 // its windows and lines and keeps what it needs of the platform. An error fails New.
 // Nothing of the guest runs yet.
 //
-// A device may also implement Starter and io.Closer.
+// A device may also implement Described, Starter and io.Closer.
 type Device interface {
 	Attach(p Platform) error
 }
@@ -28,8 +29,8 @@ type Device interface {
 // the machines of package vmm and by vmmtest.Platform. Methods may be added, so embed
 // vmmtest's in a fake rather than write a third.
 //
-// PIO, MMIO and IRQ are for Attach only. The other methods may be called at any time
-// from any goroutine.
+// PIO, MMIO, IRQ, Place, FreeIRQ, Event, Reserve and Unit are for Attach only. The other
+// methods may be called at any time from any goroutine.
 type Platform interface {
 	// PIO claims size ports from base, and MMIO size bytes of guest-physical
 	// addresses. They must not overlap another claim, nor, for MMIO, RAM.
@@ -38,6 +39,28 @@ type Platform interface {
 
 	// IRQ gives the interrupt line with that number (GSI).
 	IRQ(gsi uint32) (IRQ, error)
+
+	// Place claims size bytes of guest-physical addresses, in whole pages of 4 KiB, where
+	// nobody else is, and says where. FreeIRQ gives an interrupt line that nobody has. For
+	// devices that the guest finds by ACPI: see Described.
+	Place(name string, size uint64, h Handler) (base uint64, err error)
+	FreeIRQ() (IRQ, error)
+
+	// Event makes an event of ACPI: when it is raised, the guest's operating system runs
+	// the body, a Notify as a rule, in a method in which the first Local is taken. A
+	// machine has 32.
+	Event(body ...aml.Term) (Event, error)
+
+	// Reserve gives size bytes of RAM, in whole pages of 4 KiB, that the guest's operating
+	// system is told to leave alone. There are some ten pages.
+	Reserve(size uint64) (gpa uint64, err error)
+
+	// Unit gives another number for each call with that kind, from 0 on: for names and
+	// _UIDs in ACPI.
+	Unit(kind string) int
+
+	// CPUs is how many vCPUs there are.
+	CPUs() int
 
 	// Memory is the guest's RAM.
 	Memory() Memory
@@ -51,6 +74,11 @@ type Platform interface {
 	// button of the guest's side: power-off and reset ports.
 	Stop(s patch.Section, r ExitReason)
 
+	// Wake wakes a guest that has suspended the machine; else it does nothing. It returns
+	// at once, in the caller's section: see IRQ. For what the guest expects to be woken
+	// by: a button.
+	Wake(s patch.Section)
+
 	// Log is the machine's logger. It is never nil.
 	Log() *slog.Logger
 }
@@ -60,16 +88,23 @@ type Platform interface {
 // that nothing stands between the device and the slot. The zero IRQ is connected to
 // nothing: setting it does nothing.
 type IRQ struct {
-	set   *patch.Slot[SetLine]
-	owner any
-	gsi   uint32
+	set    *patch.Slot[SetLine]
+	owner  any
+	gsi    uint32
+	number uint32
 }
 
 // SetLine drives the interrupt line with that number (GSI) of its owner, a machine say.
 type SetLine = func(owner any, gsi uint32, level bool) error
 
-// NewIRQ makes a line of a slot. It is for those who implement Platform.
-func NewIRQ(set *patch.Slot[SetLine], owner any, gsi uint32) IRQ { return IRQ{set, owner, gsi} }
+// NewIRQ makes a line of a slot. The number is the one that ACPI has for it. It is for
+// those who implement Platform.
+func NewIRQ(set *patch.Slot[SetLine], owner any, gsi, number uint32) IRQ {
+	return IRQ{set, owner, gsi, number}
+}
+
+// Number is what the guest's ACPI tables call the line. On arm64 that isn't its GSI.
+func (l IRQ) Number() uint32 { return l.number }
 
 // Set drives the line. It may be called from any goroutine and doesn't block. The section
 // is the caller's: that of the access, or of the worker of a device's own goroutine.

@@ -184,8 +184,9 @@ var errLow = errors.New("low")
 func TestIRQ(t *testing.T) {
 	var s patch.Section
 
-	l := device.NewIRQ(lineSet, "board", 5)
+	l := device.NewIRQ(lineSet, "board", 5, 37)
 	require.NoError(t, l.Set(s, true))
+	require.EqualValues(t, 37, l.Number())
 	require.ErrorIs(t, l.Set(s, false), errLow)
 	require.Zero(t, testing.AllocsPerRun(100, func() { _ = l.Set(s, true) }))
 	require.NoError(t, device.IRQ{}.Set(s, false), "connected to nothing")

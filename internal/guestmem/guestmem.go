@@ -67,7 +67,7 @@ type Region struct {
 	Bytes []byte
 }
 
-// Memory is the RAM of one guest. ReadAt, WriteAt and Slice may be called from any
+// Memory is the RAM of one guest. ReadAt, WriteAt, Slice and Grow may be called from any
 // goroutine; after Close they return an error that wraps os.ErrClosed.
 type Memory struct {
 	// mu is held for reading by each copy, so that Close can't unmap under it.
@@ -111,18 +111,97 @@ func New(size uint64, hole Range) (_ *Memory, err error) {
 	return m, nil
 }
 
-func (m *Memory) add(r Range) error {
-	// NORESERVE: a guest may be given more RAM than the host would promise now.
-	b, err := unix.Mmap(-1, 0, int(r.Size), unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
-	if err != nil {
-		return fmt.Errorf("guest memory: map %#x bytes: %w", r.Size, err)
+// NewAt maps size bytes of RAM from a guest-physical address, in one piece. size must be
+// a positive multiple of PageSize and base be one of it; what would go round the end of
+// the addresses is a *HoleError too.
+func NewAt(base, size uint64) (_ *Memory, err error) {
+	if size == 0 || size%PageSize != 0 {
+		return nil, fmt.Errorf("guest memory: size %#x is not a positive multiple of %#x", size, PageSize)
 	}
 
-	m.regions = append(m.regions, Region{Range: r, Bytes: b})
+	if below := (Range{0, base}); base%PageSize != 0 || base != 0 && size >= -base {
+		return nil, &HoleError{Hole: below, Size: size}
+	}
+
+	m := &Memory{}
+	if err := m.add(Range{base, size}); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+
+	return m, nil
+}
+
+func (m *Memory) add(r Range) error {
+	b, err := mapped(r.Size)
+	if b != nil {
+		m.regions = append(m.regions, Region{Range: r, Bytes: b})
+	}
+
+	return err
+}
+
+// Grow maps more RAM, where there is none, while others use what there is. ready is called
+// with it before anyone else can reach it; if that fails, nothing has changed. Base and
+// size must be multiples of PageSize.
+func (m *Memory) Grow(r Range, ready func(Region) error) error {
+	if r.Size == 0 || r.Size%PageSize != 0 || r.Base%PageSize != 0 || r.Size >= -r.Base && r.Base != 0 {
+		return &HoleError{Hole: Range{0, r.Base}, Size: r.Size}
+	}
+
+	b, err := mapped(r.Size)
+	if err == nil {
+		err = ready(Region{Range: r, Bytes: b})
+	}
+
+	if err == nil {
+		err = m.publish(Region{Range: r, Bytes: b})
+	}
+
+	if err != nil && b != nil {
+		err = errors.Join(err, os.NewSyscallError("munmap", unix.Munmap(b)))
+	}
+
+	return err
+}
+
+// publish makes a region one of the guest's RAM.
+func (m *Memory) publish(r Region) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+
+	if m.closed {
+		return fmt.Errorf("guest memory: %w", os.ErrClosed)
+	}
+
+	at := len(m.regions)
+
+	for i, o := range m.regions {
+		if r.Base < o.End() && o.Base < r.End() {
+			return fmt.Errorf("guest memory: [%#x, +%#x) overlaps [%#x, +%#x)", r.Base, r.Size, o.Base, o.Size)
+		}
+
+		if r.Base < o.Base {
+			at = min(at, i)
+		}
+	}
+
+	// Another slice: Regions gives copies, but a reader may hold a pointer into this one.
+	m.regions = slices.Concat(m.regions[:at:at], []Region{r}, m.regions[at:])
+
+	return nil
+}
+
+// mapped gives memory that isn't resident. It may give it with an error.
+func mapped(size uint64) ([]byte, error) {
+	// NORESERVE: a guest may be given more RAM than the host would promise now.
+	b, err := unix.Mmap(-1, 0, int(size), unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, fmt.Errorf("guest memory: map %#x bytes: %w", size, err)
+	}
 
 	// A core dump of the monitor should not hold the guests' secrets, nor their size.
-	return os.NewSyscallError("madvise", unix.Madvise(b, unix.MADV_DONTDUMP))
+	return b, os.NewSyscallError("madvise", unix.Madvise(b, unix.MADV_DONTDUMP))
 }
 
 // Regions lists the RAM in ascending order of address. The caller must not use the

@@ -400,3 +400,24 @@ func FuzzMemory(f *testing.F) {
 		}
 	})
 }
+
+func TestNewAt(t *testing.T) {
+	m, err := guestmem.NewAt(1<<30, 4*guestmem.PageSize)
+	require.NoError(t, err)
+	require.Equal(t, []guestmem.Range{{Base: 1 << 30, Size: 4 * guestmem.PageSize}}, m.Ranges())
+
+	_, err = m.WriteAt([]byte{1}, 1<<30)
+	require.NoError(t, err)
+
+	_, err = m.WriteAt([]byte{1}, 0)
+	require.ErrorIs(t, err, guestmem.ErrBounds)
+	require.NoError(t, m.Close())
+
+	for _, c := range [][2]uint64{
+		{1 << 30, 0}, {1 << 30, 1}, {1, guestmem.PageSize}, {-guestmem.PageSize & (1<<64 - 1), guestmem.PageSize},
+		{1 << 30, -guestmem.PageSize & (1<<64 - 1)},
+	} {
+		_, err := guestmem.NewAt(c[0], c[1])
+		require.Error(t, err, "%#x", c)
+	}
+}

@@ -18,7 +18,9 @@ const (
 	ExitFailEntry     = Reason(kvm.EXITFAILENTRY)
 	ExitInterrupted   = Reason(kvm.EXITINTR)
 	ExitInternalError = Reason(kvm.EXITINTERNALERROR)
+	ExitHypercall     = Reason(kvm.EXITHYPERCALL)
 	ExitSystemEvent   = Reason(24)
+	ExitNoSyndrome    = Reason(28)
 )
 
 // KernelName is what the kernel's headers call the exit. It isn't a String method, since
@@ -29,6 +31,8 @@ func (r Reason) KernelName() string {
 		return kvm.ExitType(r).String()
 	case r == ExitSystemEvent:
 		return "EXITSYSTEMEVENT"
+	case r == ExitNoSyndrome:
+		return "EXITARMNISV"
 	}
 
 	return "exit " + strconv.Itoa(int(r))
@@ -38,6 +42,8 @@ func (r Reason) KernelName() string {
 const (
 	Runnable      = kvm.MPStateRunnable
 	Uninitialized = kvm.MPStateUninitialized
+	PoweredOff    = 5  // arm64: KVM_MP_STATE_STOPPED
+	Suspended     = 10 // arm64: until an interrupt comes
 )
 
 // Capabilities that we ask for, KVM_CAP_* of linux/kvm.h.
@@ -52,4 +58,13 @@ const (
 	CapIOEventFD     = kvm.CapIOEventFD
 	CapImmediateExit = kvm.CapImmediateExit
 	CapTSCDeadline   = kvm.CapTSCDeadlineTimer
+
+	// Of arm64.
+	CapOneReg           = Capability(70)
+	CapDeviceControl    = Capability(89)
+	CapPSCI             = Capability(102)
+	CapPMU              = Capability(126)
+	CapIPASize          = Capability(165)
+	CapNoSyndromeToUser = Capability(177)
+	CapSystemSuspend    = Capability(216)
 )

@@ -35,13 +35,6 @@ func (c *VCPU) SetSregs(s *Sregs) error {
 	return ioctl(c.file, "KVM_SET_SREGS", kvm.IIOW(nrSetSregs, unsafe.Sizeof(*s)), s)
 }
 
-// SetMPState says whether the vCPU runs at once or waits for a start-up interrupt.
-func (c *VCPU) SetMPState(state uint32) error {
-	s := &MPState{State: state}
-
-	return ioctl(c.file, "KVM_SET_MP_STATE", kvm.IIOW(nrSetMPState, unsafe.Sizeof(*s)), s)
-}
-
 // SetCPUID says what the guest's CPUID instruction shows.
 func (c *VCPU) SetCPUID(entries []CPUIDEntry) error {
 	if len(entries) > maxCPUID {

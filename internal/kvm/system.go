@@ -31,6 +31,15 @@ const (
 	nrSetCPUID2           = 0x90
 	nrGetMPState          = 0x98
 	nrSetMPState          = 0x99
+	nrEnableCap           = 0xa3
+	nrGetOneReg           = 0xab
+	nrSetOneReg           = 0xac
+	nrArmVCPUInit         = 0xae
+	nrArmPreferredTarget  = 0xaf
+	nrCreateDevice        = 0xe0
+	nrSetDeviceAttr       = 0xe1
+	nrGetDeviceAttr       = 0xe2
+	nrHasDeviceAttr       = 0xe3
 )
 
 // APIVersion is the only version of the interface there has ever been.
@@ -80,14 +89,18 @@ func (s *System) Check(c Capability) (int, error) {
 	return int(v), err
 }
 
-// CreateVM makes an empty virtual machine.
-func (s *System) CreateVM() (*VM, error) {
+// CreateVM makes an empty virtual machine of the host's default type.
+func (s *System) CreateVM() (*VM, error) { return s.CreateVMOfType(0) }
+
+// CreateVMOfType makes an empty virtual machine. On arm64 the type is the width of
+// guest-physical addresses in bits; 0 is 40.
+func (s *System) CreateVMOfType(kind int) (*VM, error) {
 	size, err := s.call("KVM_GET_VCPU_MMAP_SIZE", kvm.IIO(nrGetVCPUMmapSize), 0)
 	if err != nil {
 		return nil, err
 	}
 
-	fd, err := s.call("KVM_CREATE_VM", kvm.IIO(nrCreateVM), 0)
+	fd, err := s.call("KVM_CREATE_VM", kvm.IIO(nrCreateVM), uintptr(kind))
 	if err != nil {
 		return nil, err
 	}

@@ -144,6 +144,14 @@ func (c *VCPU) InternalError() (suberror uint32, data []uint64) {
 // reason: the first word of the exit's data.
 func (c *VCPU) SystemEvent() uint64 { return c.run.Data[0] }
 
+// SetMPState says whether the vCPU runs at once, or waits for a start-up interrupt or
+// for being powered on.
+func (c *VCPU) SetMPState(state uint32) error {
+	s := &MPState{State: state}
+
+	return ioctl(c.file, "KVM_SET_MP_STATE", kvm.IIOW(nrSetMPState, unsafe.Sizeof(*s)), s)
+}
+
 // Thread is the identity of the calling thread, for Kick.
 func Thread() int {
 	return unix.Gettid()

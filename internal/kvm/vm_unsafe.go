@@ -33,13 +33,14 @@ type irqLevel struct {
 	gsi, level uint32
 }
 
-// IRQLine sets the level of an interrupt line. It is all that a running guest has a device
-// ask of KVM, so it enters the kernel by itself: syscall is for those, too, that no slot is
-// before, and couldn't be patched for this one. Nor does it allocate.
+// IRQLine sets the level of an interrupt line. On arm64 that is a shared peripheral
+// interrupt, counted from 0. It is all that a running guest has a device ask of KVM, so it
+// enters the kernel by itself: syscall is for those, too, that no slot is before, and
+// couldn't be patched for this one. Nor does it allocate.
 func (vm *VM) IRQLine(gsi uint32, level bool) error {
 	const name = "KVM_IRQ_LINE"
 
-	l := irqLevel{gsi: gsi}
+	l := irqLevel{gsi: irqNumber(gsi)}
 	if level {
 		l.level = 1
 	}

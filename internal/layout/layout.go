@@ -17,12 +17,15 @@ const (
 	TaskState = 0x0003_0000 // task state of ring-3 guests, with their port permissions
 	EBDA      = 0x0009_fc00 // end of conventional memory
 	ACPI      = 0x000e_0000 // RSDP and tables: the BIOS read-only area
+	BIOS      = 0x000f_f000 // the last page of a PC's firmware, with the reset vector
 	HighRAM   = 0x0010_0000 // RAM above the first megabyte; kernels load here
+
+	ResetVector = 0x000f_fff0
 
 	PageTableSize = Cmdline - PageTable
 	CmdlineSize   = TaskState - Cmdline
 	TaskStateSize = 0x3000
-	ACPISize      = HighRAM - ACPI
+	ACPISize      = BIOS - ACPI
 )
 
 // The hole below 4 GiB. RAM that doesn't fit below HoleStart continues at HoleEnd.
@@ -30,8 +33,10 @@ const (
 	HoleStart = 0xc000_0000
 	HoleEnd   = 0x1_0000_0000
 
-	MMIO     = 0xd000_0000 // device windows that we place
-	MMIOSize = 0x1000_0000
+	MMIO      = 0xd000_0000 // device windows of the embedder's
+	Place     = 0xe000_0000 // windows of devices that don't care where
+	MMIOSize  = 0x1000_0000
+	PlaceSize = 0x0100_0000
 
 	IOAPIC      = 0xfec0_0000
 	LAPIC       = 0xfee0_0000
@@ -48,15 +53,11 @@ const (
 	PortPost      = 0x80
 	PortCOM1      = 0x3f8
 	PortReset     = 0xcf9
-	PortPM        = 0x600 // ACPI fixed hardware: see the offsets below
-	PortPMSize    = 0x10
-)
+	PortSleep     = 0x600 // ACPI sleep control, then sleep status
+	PortSleepSize = 2
 
-// Registers of the ACPI fixed hardware, as offsets from PortPM.
-const (
-	PM1Event   = 0x0 // status and enable, two bytes each
-	PM1Control = 0x4
-	PMTimer    = 0x8
+	PortPMTimer     = 0x608 // ACPI power management timer
+	PortPMTimerSize = 4
 )
 
 // Interrupt lines (GSIs). With the in-kernel chips, GSI 0 to 15 are the ISA lines
@@ -64,6 +65,5 @@ const (
 const (
 	IRQCOM1 = 4
 	IRQRTC  = 8
-	IRQSCI  = 9
 	GSIMax  = 24
 )

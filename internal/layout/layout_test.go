@@ -59,11 +59,13 @@ func TestLayout_isDisjoint(t *testing.T) {
 			{"EBDA", layout.EBDA, 0xa_0000 - layout.EBDA},
 			{"video memory", 0xa_0000, 0x2_0000},
 			{"ACPI", layout.ACPI, layout.ACPISize},
+			{"BIOS", layout.BIOS, page},
 		})
 	})
 	t.Run("hole", func(t *testing.T) {
 		disjoint(t, layout.HoleStart, layout.HoleEnd, []span{
 			{"MMIO", layout.MMIO, layout.MMIOSize},
+			{"Place", layout.Place, layout.PlaceSize},
 			{"IOAPIC", layout.IOAPIC, page},
 			{"LAPIC", layout.LAPIC, page},
 			{"IdentityMap", layout.IdentityMap, page},
@@ -82,15 +84,9 @@ func TestLayout_isDisjoint(t *testing.T) {
 			{"PIC, second", 0xa0, 2}, // in the kernel
 			{"PortCOM1", layout.PortCOM1, 8},
 			{"ELCR", 0x4d0, 2}, // in the kernel
-			{"PortPM", layout.PortPM, layout.PortPMSize},
+			{"PortSleep", layout.PortSleep, layout.PortSleepSize},
+			{"PortPMTimer", layout.PortPMTimer, layout.PortPMTimerSize},
 			{"PortReset", layout.PortReset, 1},
-		})
-	})
-	t.Run("ACPI registers", func(t *testing.T) {
-		disjoint(t, 0, layout.PortPMSize, []span{
-			{"PM1Event", layout.PM1Event, 4},
-			{"PM1Control", layout.PM1Control, 2},
-			{"PMTimer", layout.PMTimer, 4},
 		})
 	})
 	t.Run("interrupt lines", func(t *testing.T) {
@@ -99,7 +95,6 @@ func TestLayout_isDisjoint(t *testing.T) {
 			{"cascade", 2, 1},
 			{"IRQCOM1", layout.IRQCOM1, 1},
 			{"IRQRTC", layout.IRQRTC, 1},
-			{"IRQSCI", layout.IRQSCI, 1},
 		})
 		require.GreaterOrEqual(t, layout.GSIMax, 16)
 	})
@@ -110,13 +105,14 @@ func TestLayout_isAligned(t *testing.T) {
 
 	for name, addr := range map[string]uint64{
 		"StartInfo": layout.StartInfo, "ZeroPage": layout.ZeroPage, "PageTable": layout.PageTable,
-		"PageTableSize": layout.PageTableSize, "TaskState": layout.TaskState, "MMIO": layout.MMIO,
+		"PageTableSize": layout.PageTableSize, "TaskState": layout.TaskState, "MMIO": layout.MMIO, "Place": layout.Place,
 		"IOAPIC": layout.IOAPIC, "LAPIC": layout.LAPIC, "IdentityMap": layout.IdentityMap, "TSS": layout.TSS,
 	} {
 		require.Zero(t, addr%page, name)
 	}
 
 	require.Zero(t, layout.GDT%8, "GDT")
+	require.Equal(t, layout.HighRAM-16, layout.ResetVector)
 	require.Zero(t, layout.ACPI%16, "the kernel looks for the RSDP at multiples of 16")
 	require.Zero(t, layout.HoleStart%(2<<20), "HoleStart: huge pages")
 	require.Zero(t, layout.HoleEnd%(2<<20), "HoleEnd: huge pages")

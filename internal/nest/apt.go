@@ -11,18 +11,27 @@ import (
 	"strings"
 )
 
-// apt takes packages from the archive this machine is configured for.
-type apt struct{}
+// apt takes packages from the archive this machine is configured for, or with
+// options from another one.
+type apt struct{ options []string }
 
-func (apt) newest(ctx context.Context, meta string) (pkg, version string, err error) {
-	out, err := tool(ctx, "", "apt-cache", "apt", "depends", meta)
-	if err != nil {
-		return "", "", err
+// run runs one of apt's programs.
+func (a apt) run(ctx context.Context, dir, name string, args ...string) (string, error) {
+	return tool(ctx, dir, name, "apt", append(a.options[:len(a.options):len(a.options)], args...)...)
+}
+
+func (a apt) newest(ctx context.Context, meta string) (pkg, version string, err error) {
+	pkg = meta
+	if strings.HasPrefix(meta, "linux-image-") {
+		out, err := a.run(ctx, "", "apt-cache", "depends", meta)
+		if err != nil {
+			return "", "", err
+		}
+		if pkg = dependency(out); pkg == "" {
+			return "", "", fmt.Errorf("%s is not in apt's package lists", meta)
+		}
 	}
-	if pkg = dependency(out); pkg == "" {
-		return "", "", fmt.Errorf("%s is not in apt's package lists", meta)
-	}
-	out, err = tool(ctx, "", "apt-cache", "apt", "show", "--no-all-versions", pkg)
+	out, err := a.run(ctx, "", "apt-cache", "show", "--no-all-versions", pkg)
 	if err != nil {
 		return "", "", err
 	}
@@ -49,13 +58,13 @@ func dependency(out string) string {
 	return ""
 }
 
-func (apt) fetch(ctx context.Context, pkg, version, dir string) error {
+func (a apt) fetch(ctx context.Context, pkg, version, dir string) error {
 	debs, err := os.MkdirTemp(filepath.Dir(dir), "deb-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(debs)
-	if _, err := tool(ctx, debs, "apt-get", "apt", "-qq", "download", pkg+"="+version); err != nil {
+	if _, err := a.run(ctx, debs, "apt-get", "-qq", "download", pkg+"="+version); err != nil {
 		return err
 	}
 	found, err := filepath.Glob(filepath.Join(debs, "*.deb"))

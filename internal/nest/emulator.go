@@ -12,7 +12,7 @@ import (
 // without a word: it is older than 8.1. The rig's own kernel is kept from it, see keeper,
 // but kernels of guests with several processors aren't.
 func EmulatorMayHang(ctx context.Context) bool {
-	path, err := qemuPath()
+	path, err := machines["amd64"].qemu()
 	if err != nil {
 		return false
 	}

@@ -24,6 +24,10 @@ func GuestInitrd(ctx context.Context, initScript string, extra ...File) ([]byte,
 	if err != nil {
 		return nil, err
 	}
+	return initrd(busybox, initScript, extra)
+}
+
+func initrd(busybox []File, initScript string, extra []File) ([]byte, error) {
 	if !strings.HasPrefix(initScript, "#!") {
 		initScript = "#!/bin/busybox sh\n" + initScript
 	}

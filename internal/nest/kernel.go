@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -20,24 +21,15 @@ const (
 	// Cloud is the smaller kernel for virtual machines; its virtio drivers
 	// are modules.
 	Cloud Flavour = "cloud"
+	// Older is the generic kernel of the release before; for arm64 only.
+	Older Flavour = "older"
 )
-
-// metaPackage is the package that depends on the newest kernel of a flavour.
-func (f Flavour) metaPackage() (string, error) {
-	switch f {
-	case Generic:
-		return "linux-image-amd64", nil
-	case Cloud:
-		return "linux-image-cloud-amd64", nil
-	}
-	return "", fmt.Errorf("nest: no kernel flavour %q", string(f))
-}
 
 // KernelFiles is an unpacked kernel package in the cache.
 type KernelFiles struct {
 	Dir     string // where the package is unpacked
 	Release string // as uname -r will say, "6.1.0-1-amd64"
-	Vmlinuz string // bzImage
+	Vmlinuz string // bzImage; for arm64 an uncompressed Image
 	Modules string // as /lib/modules/<release>
 	Config  string // what the kernel was built with
 }
@@ -46,22 +38,56 @@ type KernelFiles struct {
 // apt for a newer one. Asking takes most of a second, each test binary would.
 const recheckAfter = 24 * time.Hour
 
-// Kernel returns Debian's newest kernel of the flavour from the cache, and
-// puts it there first when it is missing: downloaded and unpacked with apt and
-// dpkg, never installed. The cache is vgraft/kernels in the user's cache
+// Kernel returns Debian's newest kernel of the flavour for this program's
+// architecture from the cache, and puts it there first when it is missing:
+// downloaded and unpacked with apt and dpkg, never installed. The cache is vgraft/kernels in the user's cache
 // directory; any number of processes may share it. When the archive cannot be
 // reached, a cached kernel of any age is good. In the rig, which has no network,
 // it must be there: see [FetchKernels].
 func Kernel(ctx context.Context, f Flavour) (KernelFiles, error) {
-	meta, err := f.metaPackage()
-	if err != nil {
-		return KernelFiles{}, err
+	return kernelOf(ctx, runtime.GOARCH, f)
+}
+
+func kernelOf(ctx context.Context, arch string, f Flavour) (KernelFiles, error) {
+	for _, p := range kernelPackages {
+		if p.arch != arch || p.flavour != f {
+			continue
+		}
+		dir := string(f)
+		if arch != "amd64" {
+			dir = arch + "-" + dir
+		}
+		return unpacked(ctx, dir, arch, p.suite, p.meta, openKernel)
 	}
+	return KernelFiles{}, fmt.Errorf("nest: no kernel flavour %q for %s", string(f), arch)
+}
+
+// kernelPackages are the packages that depend on the newest kernel of a flavour, and the
+// release they are from; empty is this machine's.
+var kernelPackages = []struct {
+	arch    string
+	flavour Flavour
+	suite   string
+	meta    string
+}{
+	{"amd64", Generic, "", "linux-image-amd64"},
+	{"amd64", Cloud, "", "linux-image-cloud-amd64"},
+	{"arm64", Generic, "trixie", "linux-image-arm64"},
+	{"arm64", Cloud, "trixie", "linux-image-cloud-arm64"},
+	{"arm64", Older, "bookworm", "linux-image-arm64"},
+}
+
+// unpacked returns the newest version of a package, unpacked in the cache.
+func unpacked(ctx context.Context, dir, arch, suite, meta string, open func(dir string) (KernelFiles, error)) (KernelFiles, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
 		return KernelFiles{}, fmt.Errorf("nest: kernel cache: %w", err)
 	}
-	c := kernelCache{dir: filepath.Join(base, "vgraft", "kernels", string(f)), meta: meta, source: apt{}}
+	base = filepath.Join(base, "vgraft", "kernels")
+	c := kernelCache{dir: filepath.Join(base, dir), meta: meta, source: apt{}, open: open}
+	if suite != "" {
+		c.source = newPrivateApt(filepath.Join(base, ".apt-"+arch+"-"+suite), arch, suite)
+	}
 	if os.Getenv(NestedEnv) != "" {
 		return c.cached()
 	}
@@ -74,6 +100,23 @@ func FetchKernels(ctx context.Context) error {
 	for _, f := range []Flavour{Generic, Cloud} {
 		if _, err := Vmlinux(ctx, f); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// FetchKernelsFor is [FetchKernels] for a command that is a program of another
+// architecture.
+func FetchKernelsFor(ctx context.Context, program string) error {
+	arch := programArch(program)
+	if arch == "amd64" {
+		return FetchKernels(ctx)
+	}
+	for _, p := range kernelPackages {
+		if p.arch == arch {
+			if _, err := kernelOf(ctx, arch, p.flavour); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -98,6 +141,7 @@ type packageSource interface {
 type kernelCache struct {
 	dir, meta string
 	source    packageSource
+	open      func(dir string) (KernelFiles, error) // finds the files in an unpacked package
 }
 
 // cached is the newest kernel in the cache, of any age.
@@ -149,7 +193,7 @@ func (c kernelCache) current() (k KernelFiles, fresh bool, err error) {
 	if err != nil {
 		return KernelFiles{}, false, err
 	}
-	k, err = openKernel(filepath.Join(c.dir, strings.TrimSpace(string(name))))
+	k, err = c.open(filepath.Join(c.dir, strings.TrimSpace(string(name))))
 	age := time.Since(info.ModTime())
 	return k, age >= 0 && age < recheckAfter, err
 }
@@ -190,7 +234,7 @@ func (c kernelCache) updateOnce(ctx context.Context) (_ KernelFiles, err error) 
 	}
 	name := pkg + "_" + version
 	final := filepath.Join(c.dir, name)
-	if k, err := openKernel(final); err == nil {
+	if k, err := c.open(final); err == nil {
 		return k, c.setCurrent(name)
 	}
 	// What a killed process left; nobody else unpacks while we have the lock.
@@ -208,7 +252,7 @@ func (c kernelCache) updateOnce(ctx context.Context) (_ KernelFiles, err error) 
 	if err := c.source.fetch(ctx, pkg, version, root); err != nil {
 		return KernelFiles{}, err
 	}
-	if _, err := openKernel(root); err != nil {
+	if _, err := c.open(root); err != nil {
 		return KernelFiles{}, fmt.Errorf("package %s %s is not as expected: %w", pkg, version, err)
 	}
 	if err := os.Rename(root, final); err != nil {
@@ -217,7 +261,7 @@ func (c kernelCache) updateOnce(ctx context.Context) (_ KernelFiles, err error) 
 	if err := c.setCurrent(name); err != nil {
 		return KernelFiles{}, err
 	}
-	return openKernel(final)
+	return c.open(final)
 }
 
 // openKernel finds the files in an unpacked kernel package.

@@ -62,7 +62,7 @@ func (a *fakeArchive) refresh(context.Context) error {
 
 func TestKernelCache(t *testing.T) {
 	a := &fakeArchive{version: "6.1.0-1"}
-	c := kernelCache{dir: filepath.Join(t.TempDir(), "kernels"), meta: "linux-image", source: a}
+	c := kernelCache{dir: filepath.Join(t.TempDir(), "kernels"), meta: "linux-image", source: a, open: openKernel}
 	age := func() {
 		old := time.Now().Add(-2 * recheckAfter)
 		require.NoError(t, os.Chtimes(filepath.Join(c.dir, "current"), old, old))
@@ -113,7 +113,7 @@ func TestKernelCache(t *testing.T) {
 func TestKernelCache_missingLists(t *testing.T) {
 	a := &fakeArchive{version: "6.1.0-1"}
 	a.unknown.Store(true)
-	c := kernelCache{dir: t.TempDir(), meta: "linux-image-x", source: a}
+	c := kernelCache{dir: t.TempDir(), meta: "linux-image-x", source: a, open: openKernel}
 	_, err := c.get(t.Context())
 	var pkg *PackageError
 	require.ErrorAs(t, err, &pkg)

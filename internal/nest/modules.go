@@ -2,6 +2,7 @@ package nest
 
 import (
 	"bytes"
+	"context"
 	"debug/elf"
 	"fmt"
 	"io/fs"
@@ -30,11 +31,12 @@ func (k KernelFiles) ModuleFiles(names ...string) ([]File, error) {
 	}
 	files := make([]File, 0, len(paths))
 	for i, p := range paths {
-		data, err := os.ReadFile(p)
+		data, err := readModule(p)
 		if err != nil {
-			return nil, fmt.Errorf("nest: modules: %w", err)
+			return nil, err
 		}
-		files = append(files, File{Name: fmt.Sprintf("modules/%03d-%s", i, filepath.Base(p)), Data: data})
+		name := strings.TrimSuffix(filepath.Base(p), ".xz")
+		files = append(files, File{Name: fmt.Sprintf("modules/%03d-%s", i, name), Data: data})
 	}
 	return files, nil
 }
@@ -51,7 +53,7 @@ type moduleSet struct {
 func openModules(dir string) (*moduleSet, error) {
 	s := &moduleSet{dir: dir, paths: map[string]string{}, builtin: map[string]bool{}, depends: moduleDepends}
 	err := filepath.WalkDir(filepath.Join(dir, "kernel"), func(p string, d fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(p, ".ko") {
+		if err == nil && strings.HasSuffix(strings.TrimSuffix(p, ".xz"), ".ko") {
 			s.paths[moduleName(p)] = p
 		}
 		return err
@@ -72,7 +74,8 @@ func openModules(dir string) (*moduleSet, error) {
 // moduleName is the canonical name of a module given by name or path: the
 // kernel treats - and _ alike, files use either.
 func moduleName(path string) string {
-	return strings.ReplaceAll(strings.TrimSuffix(filepath.Base(path), ".ko"), "-", "_")
+	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".xz"), ".ko")
+	return strings.ReplaceAll(name, "-", "_")
 }
 
 // closure returns the files of the named modules and their dependencies, each
@@ -121,11 +124,14 @@ func (s *moduleSet) closure(names []string) ([]string, error) {
 
 // moduleDepends reads the depends= line of a module's .modinfo section.
 func moduleDepends(path string) ([]string, error) {
-	f, err := elf.Open(path)
+	data, err := readModule(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("nest: modules: %s: %w", path, err)
 	}
-	defer f.Close()
 	sec := f.Section(".modinfo")
 	if sec == nil {
 		return nil, fmt.Errorf("nest: modules: %s: no .modinfo section", path)
@@ -140,4 +146,16 @@ func moduleDepends(path string) ([]string, error) {
 		}
 	}
 	return nil, nil
+}
+
+// readModule reads a module's file, which newer Debian packages have compressed.
+func readModule(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err == nil && strings.HasSuffix(path, ".xz") {
+		data, err = pipeThrough(context.Background(), data, "xz", "xz-utils")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("nest: modules: %s: %w", path, err)
+	}
+	return data, nil
 }

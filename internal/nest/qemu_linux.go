@@ -21,22 +21,27 @@ var stage1 string
 //go:embed stage2.sh
 var stage2 string
 
-func qemuPath() (string, error) { return lookTool("qemu-system-x86_64", "qemu-system-x86") }
-
 // rigRamdisk is the rig's init with its drivers and the command. It is made
 // anew for each run: that takes 10 ms, less than checking a cache for it would
 // save.
-func rigRamdisk(ctx context.Context, script string, merged bool, modules []File) ([]byte, error) {
+func (m machine) rigRamdisk(ctx context.Context, script string, merged bool, modules []File) ([]byte, error) {
 	second := stage2
 	if merged {
 		second = "merged=1\n" + second
 	}
-	return GuestInitrd(ctx, stage1, append(modules,
+	files := append(modules,
 		File{Name: "stage2", Data: []byte(second)},
 		File{Name: "command", Data: []byte(script)},
-		File{Name: "keeper", Mode: 0o755, Data: keeper()},
 		File{Name: "root", Mode: os.ModeDir},
-	)...)
+	)
+	if m.keeper != nil {
+		files = append(files, File{Name: "keeper", Mode: 0o755, Data: m.keeper()})
+	}
+	busybox, err := m.busybox(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return initrd(busybox, stage1, files)
 }
 
 // qemu is the emulator process and our ends of its ports.
@@ -49,8 +54,8 @@ type qemu struct {
 // newQEMU prepares the process. Nothing it uses has a name in a filesystem,
 // so that there is nothing to clean up however it ends: the ports are socket
 // pairs, the ramdisk is a memfd.
-func newQEMU(cfg Config, kernel string, ramdisk []byte, console io.Writer) (_ *qemu, err error) {
-	path, err := qemuPath()
+func newQEMU(m machine, cfg Config, kernel string, ramdisk []byte, console io.Writer) (_ *qemu, err error) {
+	path, err := m.qemu()
 	if err != nil {
 		return nil, err
 	}
@@ -64,19 +69,19 @@ func newQEMU(cfg Config, kernel string, ramdisk []byte, console io.Writer) (_ *q
 	if cfg.Count {
 		accel = []string{"-accel", "tcg,thread=single", "-icount", "shift=0"}
 	}
-	args := append(accel,
-		"-cpu", "EPYC,+svm,+npt",
+	cpu := cfg.CPU
+	if cpu == "" {
+		cpu = m.cpu
+	}
+	args := append(accel, m.args...)
+	args = append(args,
+		"-cpu", cpu,
 		"-smp", strconv.Itoa(cfg.CPUs), "-m", strconv.Itoa(cfg.MemoryMiB),
 		"-no-user-config", "-display", "none", "-monitor", "none", "-nic", "none", "-vga", "none",
 		"-serial", "stdio", "-no-reboot",
 		"-kernel", kernel,
 		// panic=-1 with -no-reboot: a kernel that panics ends QEMU at once.
-		// maxcpus=1: the others come when nothing rewrites the kernel's code any more, see
-		// keeper.
-		// tsc=reliable: the emulated TSCs are one and the same, which Linux doesn't believe
-		// of this processor. It would take the HPET for its clock, whose every reading
-		// leaves the emulated code, and give guests no stable clock.
-		"-append", "console=ttyS0 quiet panic=-1 oops=panic mitigations=off nowatchdog tsc=reliable maxcpus=1",
+		"-append", "quiet panic=-1 oops=panic mitigations=off nowatchdog "+m.cmdline,
 		// multidevs=remap: inode numbers of several host filesystems must not collide.
 		"-fsdev", "local,id=root,path=/,security_model=none,multidevs=remap",
 		"-device", "virtio-9p-pci,fsdev=root,mount_tag=root",

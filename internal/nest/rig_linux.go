@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,7 +18,13 @@ import (
 
 // Config says how to run a command in the rig. The zero value is good.
 type Config struct {
-	// CPUs is the number of emulated processors; 2 when zero.
+	// CPU is the emulated processor's model, as QEMU calls it; empty is one that
+	// has virtualisation: for arm64 with the host in the hypervisor's mode (VHE),
+	// where cortex-a72 is one without.
+	CPU string
+	// CPUs is the number of emulated processors; when zero 2, and 1 of arm64: a kernel
+	// that invalidates its translations everywhere has the emulator stop all processors
+	// for it, and guests of two boot half as fast.
 	CPUs int
 	// MemoryMiB is the memory of the emulated machine; 4096 when zero. The
 	// host gives it page by page, as it is touched.
@@ -46,17 +53,14 @@ type Config struct {
 	Count bool
 }
 
-// DefaultModules are loaded in the rig for what runs there: KVM, and tap and
-// bridge devices.
+// DefaultModules are loaded in the rig for what runs there: KVM where it is no part of
+// the kernel, and tap and bridge devices.
 func DefaultModules() []string { return []string{"kvm_amd", "tun", "bridge"} }
 
 // rigModules is what the rig itself stands on.
 var rigModules = []string{"virtio_pci", "9pnet_virtio", "9p", "virtio_console"}
 
 func (c Config) withDefaults() (Config, error) {
-	if c.CPUs == 0 {
-		c.CPUs = 2
-	}
 	if c.MemoryMiB == 0 {
 		c.MemoryMiB = 4096
 	}
@@ -70,7 +74,7 @@ func (c Config) withDefaults() (Config, error) {
 
 func (c Config) validate() error {
 	var errs []error
-	if c.CPUs < 1 || c.CPUs > 64 {
+	if c.CPUs < 0 || c.CPUs > 64 {
 		errs = append(errs, fmt.Errorf("nest: Config.CPUs is %d, want 1 to 64", c.CPUs))
 	}
 	if c.MemoryMiB < 512 {
@@ -101,63 +105,67 @@ func (c Config) validate() error {
 // When ctx ends the machine is killed at once, and so it is when this process
 // dies. Run may be called concurrently; each call boots its own machine.
 func Run(ctx context.Context, cfg Config, argv ...string) (exitCode int, err error) {
-	ramdisk, kernel, cfg, err := prepare(ctx, cfg, argv)
+	r, err := prepare(ctx, cfg, argv)
 	if err != nil {
 		return -1, err
 	}
-	r := &rig{cfg: cfg, phase: PhaseStart, code: -1}
-	if err := r.run(ctx, kernel, ramdisk); err != nil {
+	if err := r.run(ctx); err != nil {
 		return -1, &RigError{Phase: r.phase, Err: err, Console: r.console.String()}
 	}
 	return r.code, nil
 }
 
 // prepare does all that can fail before anything is started.
-func prepare(ctx context.Context, cfg Config, argv []string) (ramdisk []byte, kernel string, _ Config, err error) {
-	fail := func(err error) ([]byte, string, Config, error) { return nil, "", cfg, err }
+func prepare(ctx context.Context, cfg Config, argv []string) (_ *rig, err error) {
 	if runtime.GOARCH != "amd64" {
-		return fail(fmt.Errorf("nest: the rig runs on amd64 hosts only: %w", errors.ErrUnsupported))
+		return nil, fmt.Errorf("nest: the rig runs on amd64 hosts only: %w", errors.ErrUnsupported)
 	}
 	if Inside() {
-		return fail(fmt.Errorf("nest: this process is in the rig already: %w", errors.ErrUnsupported))
+		return nil, fmt.Errorf("nest: this process is in the rig already: %w", errors.ErrUnsupported)
 	}
 	if cfg, err = cfg.withDefaults(); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if err := cfg.validate(); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if len(argv) == 0 {
-		return fail(errors.New("nest: no command given"))
-	}
-	if _, err := qemuPath(); err != nil {
-		return fail(err)
+		return nil, errors.New("nest: no command given")
 	}
 	program, err := resolve(argv[0], cfg.Dir)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	env, err := commandEnv(os.Environ(), append(cfg.Env[:len(cfg.Env):len(cfg.Env)], "PWD="+cfg.Dir))
+	m := machines[programArch(program)]
+	if _, err := m.qemu(); err != nil {
+		return nil, err
+	}
+	if cfg.CPUs == 0 {
+		cfg.CPUs = m.cpus
+	}
+	own := append([]string{"PWD=" + cfg.Dir}, m.env...)
+	env, err := commandEnv(os.Environ(), append(own, cfg.Env...))
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	script, err := commandScript(cfg.Dir, env, append([]string{program}, argv[1:]...))
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	k, err := Kernel(ctx, Generic)
+	r := &rig{cfg: cfg, machine: m, phase: PhaseStart, code: -1}
+	k, err := kernelOf(ctx, m.arch, Generic)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	if kernel, err = k.Vmlinux(ctx); err != nil {
-		return fail(err)
+	if r.kernel, err = m.image(ctx, k); err != nil {
+		return nil, err
 	}
-	modules, err := k.ModuleFiles(append(append(rigModules[:len(rigModules):len(rigModules)], DefaultModules()...), cfg.Modules...)...)
+	modules, err := k.ModuleFiles(slices.Concat(rigModules, m.modules, cfg.Modules)...)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	ramdisk, err = rigRamdisk(ctx, script, merged(cfg), modules)
-	return ramdisk, kernel, cfg, err
+	r.ramdisk, err = m.rigRamdisk(ctx, script, merged(cfg), modules)
+	return r, err
 }
 
 // merged reports whether both streams go to one writer.
@@ -170,6 +178,9 @@ func merged(cfg Config) (same bool) {
 // rig is one run.
 type rig struct {
 	cfg     Config
+	machine machine
+	kernel  string // path
+	ramdisk []byte
 	console tail
 
 	// Written by the goroutine that reads the status port, and read when it
@@ -187,10 +198,10 @@ var (
 )
 
 // run starts QEMU and sees it to its end.
-func (r *rig) run(parent context.Context, kernel string, ramdisk []byte) error {
+func (r *rig) run(parent context.Context) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	q, err := newQEMU(r.cfg, kernel, ramdisk, &r.console)
+	q, err := newQEMU(r.machine, r.cfg, r.kernel, r.ramdisk, &r.console)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func helper() int {
 	fmt.Fprintf(os.Stderr, "vm %v %v\n", vm > 0, err)
 	fmt.Fprintf(os.Stderr, "file %v\n", os.WriteFile("from-inside", []byte("hello"), 0o600))
 	// A child that outlives us and keeps our streams open must not keep the rig.
-	_, err = os.StartProcess("/bin/sleep", []string{"sleep", "1000"}, &os.ProcAttr{Files: []*os.File{nil, os.Stdout, os.Stderr}})
+	_, err = os.StartProcess("/run/nest/bin/sleep", []string{"sleep", "1000"}, &os.ProcAttr{Files: []*os.File{nil, os.Stdout, os.Stderr}})
 	fmt.Fprintf(os.Stderr, "child %v\n", err)
 	os.Stdout.Write(blob())
 	return 42
@@ -74,13 +75,32 @@ func TestRun(t *testing.T) {
 	testutil.NoLeaks(t)
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	dir := filepath.Join(t.TempDir(), "it's here")
-	require.NoError(t, os.Mkdir(dir, 0o755))
+	runHelper(t, nest.Config{}, exe)
+}
+
+// TestRun_arm64 has a program for another machine, on both kinds of its processors.
+func TestRun_arm64(t *testing.T) {
+	needRig(t)
+	exe := filepath.Join(t.TempDir(), "nest.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", exe, ".")
+	build.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	testutil.NoLeaks(t)
+	for _, cpu := range []string{"", "cortex-a72"} {
+		runHelper(t, nest.Config{CPU: cpu}, exe)
+	}
+}
+
+// runHelper runs a test binary of this package as the helper in the rig.
+func runHelper(t *testing.T, cfg nest.Config, exe string) {
+	t.Helper()
+	dir, err := os.MkdirTemp(t.TempDir(), "it's here")
+	require.NoError(t, err)
 	var stdout, stderr bytes.Buffer
 	start := time.Now()
-	code, err := nest.Run(t.Context(), nest.Config{
-		Dir: dir, Env: []string{helperEnv + "=$a 'b'"}, Stdout: &stdout, Stderr: &stderr,
-	}, exe, "one", "", "two words")
+	cfg.Dir, cfg.Env, cfg.Stdout, cfg.Stderr = dir, []string{helperEnv + "=$a 'b'"}, &stdout, &stderr
+	code, err := nest.Run(t.Context(), cfg, exe, "one", "", "two words")
 	t.Logf("took %v", time.Since(start))
 	require.NoError(t, err)
 	require.Equal(t, 42, code)

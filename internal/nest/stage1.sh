@@ -2,6 +2,7 @@
 # First half of the rig's init: drivers, the root filesystem, then stage 2 on it.
 # Everything printed here goes to the serial console, the diagnostic log.
 PATH=/bin
+[ -e /bin/sh ] || /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
@@ -10,7 +11,7 @@ for m in /modules/*.ko; do
 done
 
 # See keeper.go: first the code that is rewritten, then the other processors.
-/keeper || echo "nest: no virtual machine can be kept"
+[ ! -e /keeper ] || /keeper || echo "nest: no virtual machine can be kept"
 for c in /sys/devices/system/cpu/cpu*/online; do
 	echo 1 >"$c" || echo "nest: $c failed"
 done
@@ -49,8 +50,7 @@ mount -t tmpfs tmpfs /root/dev/shm
 for l in fd:fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do
 	ln -s "/proc/self/${l#*:}" "/root/dev/${l%%:*}"
 done
-cp /bin/busybox /root/run/nest/bin && /root/run/nest/bin/busybox --install -s /root/run/nest/bin
-cp /stage2 /command /root/run/nest || fail "copying to /run"
+cp /bin/busybox /root/run/nest/bin && cp /stage2 /command /root/run/nest || fail "copying to /run"
 ip link set lo up
 export stdout stderr
 exec switch_root /root /run/nest/bin/busybox sh /run/nest/stage2

@@ -1,6 +1,7 @@
 # Second half of the rig's init, process 1 on this machine's root filesystem:
 # runs /run/nest/command and tells its exit code on port 3.
 PATH=/run/nest/bin
+/run/nest/bin/busybox --install -s $PATH # here, since the links have the path that it has now
 hostname nest
 
 # The command writes to pipes, as it would under os/exec, not to the ports:

@@ -30,10 +30,10 @@ const (
 	R15
 )
 
-// PowerOffValue is what a 16-bit write to PowerOffPort powers the machine off with.
+// PowerOffValue is what an 8-bit write to PowerOffPort powers the machine off with.
 const (
-	PowerOffPort  = layout.PortPM + layout.PM1Control
-	PowerOffValue = 1<<13 | 5<<10 // SLP_EN, and the SLP_TYP of S5
+	PowerOffPort  = layout.PortSleep
+	PowerOffValue = 1<<5 | 5<<2 // SLP_EN, and the SLP_TYP of S5
 )
 
 // Code builds a guest for vmm.Flat, one instruction or a few with each call:
@@ -236,7 +236,7 @@ func (c *Code) Jnz(label string) *Code { return c.Raw(0x0f, 0x85).to(label) }
 func (c *Code) Spin() *Code { return c.Raw(0xf3, 0x90, 0xeb, 0xfc) } // pause; jmp -4
 
 // PowerOff ends the machine with vmm.ExitPowerOff, and stays there until it has ended.
-func (c *Code) PowerOff() *Code { return c.Out(2, PowerOffPort, PowerOffValue).Spin() }
+func (c *Code) PowerOff() *Code { return c.Out(1, PowerOffPort, PowerOffValue).Spin() }
 
 // Bytes gives the code. More may be appended after it.
 func (c *Code) Bytes() []byte {

@@ -18,8 +18,9 @@ import (
 type (
 	// Platform is a vmm.Platform without a machine. It records the windows and lines
 	// that a device claims (Windows, Line), what it asks for (Stopped), and every edge
-	// of its lines; NewVCPU gives a test the guest's side. All methods may be called
-	// from any goroutine.
+	// of its lines; NewVCPU gives a test the guest's side. The first Event has it get a
+	// generic event device, and DSDT is what the guest's operating system reads. All
+	// methods may be called from any goroutine.
 	Platform = devicetest.Platform
 
 	// Window is one claim of a device.
@@ -35,8 +36,12 @@ type (
 	VCPU = devicetest.VCPU
 )
 
-// MemorySize is how much RAM a Platform has, from guest-physical address 0.
-const MemorySize = devicetest.MemorySize
+// MemorySize is how much RAM a Platform has, from guest-physical address 0, and CPUs how
+// many vCPUs.
+const (
+	MemorySize = devicetest.MemorySize
+	CPUs       = devicetest.CPUs
+)
 
 var _ vmm.Platform = (*Platform)(nil)
 
@@ -57,7 +62,8 @@ func NewPlatform(t testing.TB) *Platform {
 //   - no access, of any width at any offset of its windows, panics, and every read
 //     fills all the bytes it was given;
 //   - several vCPUs may use it at once (run it with -race);
-//   - Start and Stop leave no goroutine behind.
+//   - Start and Stop leave no goroutine behind;
+//   - what it has to say in ACPI tables makes sense.
 func TestDevice(t *testing.T, fresh func() vmm.Device) {
 	t.Helper()
 

@@ -14,14 +14,15 @@ var needs = []struct {
 	tool, pkg string
 	good      func(path string) bool // nil is always
 }{
-	{"qemu-system-x86_64", "qemu-system-x86", nil}, // the nested rig
-	{"busybox", "busybox-static", static},          // what runs in ramdisks
-	{"iasl", "acpica-tools", nil},                  // the reference for ACPI tables
-	{"lz4", "lz4", nil},                            // what Debian packs kernels with
+	{"qemu-system-x86_64", "qemu-system-x86", nil},  // the nested rig
+	{"qemu-system-aarch64", "qemu-system-arm", nil}, // the same for arm64
+	{"busybox", "busybox-static", static},           // what runs in ramdisks
+	{"iasl", "acpica-tools", nil},                   // the reference for ACPI tables
+	{"lz4", "lz4", nil},                             // what Debian packs kernels with
 	{"xz", "xz-utils", nil},
 	{"gcc", "gcc libc6-dev", nil}, // the race detector, and programs linked by the C linker
 	{"strip", "binutils", nil},
-	{"qemu-aarch64-static", "qemu-user-static", nil}, // programs for arm64, and what these
+	{"qemu-aarch64-static", "qemu-user-static", nil},                               // programs for arm64, and what these
 	{"/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1", "libc6-arm64-cross", nil}, // are linked with
 }
 

@@ -1,8 +1,8 @@
 // Package board is the small fixed hardware of a PC that isn't worth a device of its
-// own: the ACPI power management registers, the two ports that reset the machine, and
-// the diagnostics port.
+// own: the registers of ACPI that power the machine off and reset it, the keyboard
+// controller's reset, and the diagnostics port.
 //
-// It claims its ports always; a guest finds the first two kinds through the FADT.
+// It claims its ports always; a guest finds the registers through the FADT.
 package board
 
 import (
@@ -12,14 +12,16 @@ import (
 	"github.com/vgraft/vgraft/internal/device"
 	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/patch"
+	"github.com/vgraft/vgraft/vmm/acpi/aml"
 )
 
 // Board is the fixed hardware of one machine. Make it with New.
 type Board struct {
-	pm       powerManagement
+	sleep    sleepControl
 	reset    resetControl
 	keyboard keyboard
 	post     post
+	timer    pmTimer
 }
 
 // New makes the board. now is a monotonic clock that the guest's power management timer
@@ -31,43 +33,53 @@ func New(now func() time.Duration) *Board {
 		now = func() time.Duration { return time.Since(start) }
 	}
 
-	return &Board{pm: powerManagement{now: now}}
+	return &Board{timer: pmTimer{now: now}}
 }
 
-// Attach claims the ports and the SCI line.
-func (b *Board) Attach(p device.Platform) error {
-	sci, err := p.IRQ(layout.IRQSCI)
-	if err != nil {
-		return err
-	}
+// resetCode is what stands at the reset vector: mov al, 6; mov dx, 0xcf9; out dx, al; hlt;
+// jmp -3. Linux jumps there, in real mode, when it reboots a machine with hardware-reduced
+// ACPI: it takes that for one with UEFI, whose runtime services it hasn't got, and tries
+// neither the FADT's register nor the keyboard controller.
+var resetCode = [...]byte{0xb0, ResetValue, 0xba, layout.PortReset & 0xff, layout.PortReset >> 8, 0xee, 0xf4, 0xeb, 0xfd}
 
-	b.pm.attach(p, sci)
+// Attach claims the ports, and puts code to the reset vector.
+func (b *Board) Attach(p device.Platform) error {
+	b.sleep.stop, b.sleep.log = p.Stop, p.Log()
 	b.reset.stop = p.Stop
 	b.keyboard.stop = p.Stop
 
+	if _, err := p.Memory().WriteAt(resetCode[:], layout.ResetVector); err != nil {
+		return err
+	}
+
 	return errors.Join(
-		p.PIO("acpi-pm", layout.PortPM, layout.PortPMSize, device.Slots(&b.pm, pmRead, pmWrite)),
+		p.PIO("sleep", layout.PortSleep, layout.PortSleepSize, device.Slots(&b.sleep, sleepRead, sleepWrite)),
 		p.PIO("reset", layout.PortReset, 1, device.Slots(&b.reset, resetRead, resetWrite)),
 		p.PIO("i8042", layout.PortI8042, 1, device.Slots(&b.keyboard, i8042Read, i8042Write)),
+		p.PIO("pm-timer", layout.PortPMTimer, layout.PortPMTimerSize, device.Slots(&b.timer, timerRead, timerWrite)),
 		p.PIO("post", layout.PortPost, 1, device.Slots(&b.post, postRead, postWrite)),
 	)
 }
 
-// PowerButton presses the power button: the guest gets an ACPI event, and most shut
-// down. It may be called from any goroutine outside a section, once attached.
-func (b *Board) PowerButton() {
-	b.pm.domain.Do("power button", func(s patch.Section) { press.In(s)(&b.pm, s) })
+// ACPI says what powers the machine off (§7.4.2.5 and §16.1: SLP_TYPa, SLP_TYPb, two
+// reserved). The rest stands in the FADT.
+func (b *Board) ACPI() ([]aml.Term, error) {
+	return []aml.Term{aml.Name("_S5", aml.Package(aml.Integer(SleepTypeS5), aml.Zero, aml.Zero, aml.Zero))}, nil
 }
 
-// Everything that the guest, or the power button, can make run.
+// ResetValue is what resets the machine when it is written to layout.PortReset.
+const ResetValue = rstSystem | rstCPU
+
+// Everything that the guest can make run.
 var (
-	pmRead     = patch.NewSlot("vmm/pm.read", (*powerManagement).read)
-	pmWrite    = patch.NewSlot("vmm/pm.write", (*powerManagement).write)
-	press      = patch.NewSlot("vmm/pm.press", (*powerManagement).press)
+	sleepRead  = patch.NewSlot("vmm/sleep.read", (*sleepControl).read)
+	sleepWrite = patch.NewSlot("vmm/sleep.write", (*sleepControl).write)
 	resetRead  = patch.NewSlot("vmm/reset.read", (*resetControl).read)
 	resetWrite = patch.NewSlot("vmm/reset.write", (*resetControl).write)
 	i8042Read  = patch.NewSlot("vmm/i8042.read", (*keyboard).read)
 	i8042Write = patch.NewSlot("vmm/i8042.write", (*keyboard).write)
+	timerRead  = patch.NewSlot("vmm/pmtimer.read", (*pmTimer).read)
+	timerWrite = patch.NewSlot("vmm/pmtimer.write", (*pmTimer).write)
 	postRead   = patch.NewSlot("vmm/post.read", (*post).read)
 	postWrite  = patch.NewSlot("vmm/post.write", (*post).write)
 )

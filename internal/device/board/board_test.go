@@ -19,14 +19,12 @@ func TestDevice(t *testing.T) {
 	devicetest.TestDevice(t, func() device.Device { return New(nil) })
 }
 
-// guest is the guest's side of a board, and a clock that the test sets.
+// guest is the guest's side of a board.
 type guest struct {
-	*Board
 	*devicetest.VCPU
-	p    *devicetest.Platform
-	line *devicetest.Line
-	now  time.Duration
-	log  bytes.Buffer
+	p   *devicetest.Platform
+	now time.Duration // what the clock says
+	log bytes.Buffer
 }
 
 // logged is a platform with a log that a test can read.
@@ -41,54 +39,43 @@ func attach(t testing.TB) *guest {
 	t.Helper()
 
 	g := &guest{p: devicetest.NewPlatform(t)}
-	g.Board = New(func() time.Duration { return g.now })
 	log := slog.New(slog.NewTextHandler(&g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	require.NoError(t, g.Attach(logged{g.p, log}))
+	require.NoError(t, New(func() time.Duration { return g.now }).Attach(logged{g.p, log}))
 
 	g.VCPU = g.p.NewVCPU()
 	t.Cleanup(g.VCPU.Close)
-	g.line = g.p.Line(layout.IRQSCI)
 
 	return g
 }
 
 const (
-	portStatus  = layout.PortPM + layout.PM1Event
-	portEnable  = portStatus + 2
-	portControl = layout.PortPM + layout.PM1Control
-	portTimer   = layout.PortPM + layout.PMTimer
+	portControl = layout.PortSleep
+	portStatus  = layout.PortSleep + 1
 )
 
-func TestPM_powerOff(t *testing.T) {
-	// As Linux does: SLP_TYP first, then with SLP_EN; as a word, and as bytes.
-	for _, width := range []int{2, 1} {
-		g := attach(t)
+func TestSleep_powerOff(t *testing.T) {
+	g := attach(t)
 
-		out := func(v uint16) {
-			if width == 2 {
-				g.Out(portControl, 2, uint32(v))
-				return
-			}
+	g.Out(portControl, 1, SleepTypeS5<<sleepTypeShift)
+	require.Equal(t, device.ExitNone, g.p.Stopped())
+	require.EqualValues(t, SleepTypeS5<<sleepTypeShift, g.In(portControl, 1))
 
-			g.Out(portControl, 1, uint32(v&0xff))
-			g.Out(portControl+1, 1, uint32(v>>8))
-		}
+	g.Out(portStatus, 1, SleepTypeS5<<sleepTypeShift|sleepEnable)
+	require.Equal(t, device.ExitNone, g.p.Stopped())
+	require.Zero(t, g.In(portStatus, 1))
 
-		out(cntSCI | SleepTypeS5<<cntTypeShift)
-		require.Equal(t, device.ExitNone, g.p.Stopped())
-		out(cntSCI | SleepTypeS5<<cntTypeShift | cntSleep)
-		require.Equal(t, device.ExitPowerOff, g.p.Stopped())
-		require.EqualValues(t, cntSCI|SleepTypeS5<<cntTypeShift, g.In(portControl, 2), "SLP_EN is write-only")
-	}
+	g.Out(portControl, 1, SleepTypeS5<<sleepTypeShift|sleepEnable)
+	require.Equal(t, device.ExitPowerOff, g.p.Stopped())
+	require.EqualValues(t, SleepTypeS5<<sleepTypeShift, g.In(portControl, 2), "SLP_EN is write-only")
 }
 
-func TestPM_otherSleepTypes(t *testing.T) {
+func TestSleep_otherTypes(t *testing.T) {
 	g := attach(t)
 
 	for range 3 {
 		for typ := range uint32(8) {
 			if typ != SleepTypeS5 {
-				g.Out(portControl, 2, typ<<cntTypeShift|cntSleep)
+				g.Out(portControl, 1, typ<<sleepTypeShift|sleepEnable)
 			}
 		}
 	}
@@ -97,48 +84,7 @@ func TestPM_otherSleepTypes(t *testing.T) {
 	require.Equal(t, 7, strings.Count(g.log.String(), "level=DEBUG"), "each once")
 }
 
-func TestPM_control(t *testing.T) {
-	g := attach(t)
-	require.EqualValues(t, cntSCI, g.In(portControl, 2), "ACPI mode from the start")
-	g.Out(portControl, 2, cntBusMaster)
-	require.EqualValues(t, cntSCI|cntBusMaster, g.In(portControl, 2))
-	require.EqualValues(t, cntSCI|cntBusMaster, g.In(portControl, 4), "reserved bytes are 0")
-}
-
-func TestPM_powerButton(t *testing.T) {
-	g := attach(t)
-
-	g.PowerButton()
-	require.EqualValues(t, evtPower, g.In(portStatus, 2))
-	require.False(t, g.line.Level(), "not enabled")
-
-	g.Out(portEnable, 2, evtPower)
-	require.EqualValues(t, evtPower, g.In(portEnable, 2))
-	require.True(t, g.line.Level())
-
-	g.Out(portStatus, 2, evtTimer)
-	require.True(t, g.line.Level(), "a write of 0 clears nothing")
-	g.Out(portStatus, 1, 0xff)
-	require.True(t, g.line.Level(), "nor does a write to the other byte")
-	g.Out(portStatus+1, 1, evtPower>>8)
-	require.Zero(t, g.In(portStatus, 2))
-	require.False(t, g.line.Level())
-
-	g.PowerButton()
-	require.True(t, g.line.Level())
-	require.EqualValues(t, evtPower<<16|evtPower, g.In(portStatus, 4))
-	g.Out(portEnable+1, 1, 0)
-	require.False(t, g.line.Level())
-	require.Equal(t, 4, g.line.Sets(), "only changes")
-}
-
-func TestPM_enableMask(t *testing.T) {
-	g := attach(t)
-	g.Out(portEnable, 2, 0xffff)
-	require.EqualValues(t, enableMask, g.In(portEnable, 2))
-}
-
-func TestPM_timer(t *testing.T) {
+func TestPMTimer(t *testing.T) {
 	g := attach(t)
 
 	for _, tt := range []struct {
@@ -153,26 +99,22 @@ func TestPM_timer(t *testing.T) {
 		{math.MaxInt64, 33_015_475_257_663_328},
 	} {
 		g.now = tt.at
-		require.Equal(t, uint32(tt.want), g.In(portTimer, 4), "%v", tt.at)
-		require.Equal(t, tt.want&0xff, uint64(g.In(portTimer, 1)))
+		require.Equal(t, uint32(tt.want), g.In(layout.PortPMTimer, 4), "%v", tt.at)
+		require.Equal(t, tt.want&0xff, uint64(g.In(layout.PortPMTimer, 1)))
+		require.Equal(t, tt.want>>16&0xffff, uint64(g.In(layout.PortPMTimer+2, 2)))
 	}
 
-	g.Out(portTimer, 4, 0)
-	require.NotZero(t, g.In(portTimer, 4), "read-only")
+	g.Out(layout.PortPMTimer, 4, 0)
+	require.NotZero(t, g.In(layout.PortPMTimer, 4), "read-only")
 }
 
-// TMR_STS tells of each change of the top bit, about every ten minutes.
-func TestPM_timerCarry(t *testing.T) {
-	g := attach(t)
-	g.Out(portEnable, 2, evtTimer)
+func BenchmarkPMTimer(b *testing.B) {
+	g := attach(b)
 
-	for range 3 {
-		g.now += 601 * time.Second
-		require.EqualValues(t, evtTimer, g.In(portStatus, 2))
-		require.True(t, g.line.Level())
-		g.Out(portStatus, 2, evtTimer)
-		require.Zero(t, g.In(portStatus, 2))
-		require.False(t, g.line.Level())
+	b.ReportAllocs()
+
+	for b.Loop() {
+		g.In(layout.PortPMTimer, 4)
 	}
 }
 
@@ -227,10 +169,9 @@ func FuzzBoard(f *testing.F) {
 		g := attach(t)
 
 		for ; len(ops) > 1; ops = ops[2:] {
-			w := g.p.Windows()[int(ops[0]>>4&3)]
+			w := g.p.Windows()[int(ops[0]>>4&7)%5]
 			off, v := uint64(ops[0]&15)%w.Size, ops[1]
 			width := min(1<<(v&3), int(w.Size-off))
-			g.now += time.Duration(v) * time.Second
 
 			if ops[0]&0x80 != 0 {
 				g.Write(w, off, bytes.Repeat([]byte{v}, width))
@@ -238,27 +179,26 @@ func FuzzBoard(f *testing.F) {
 				g.Read(w, off, make([]byte, width))
 			}
 
-			if ops[0]&0x40 != 0 {
-				g.PowerButton()
-			}
-
-			status, enable := g.In(portStatus, 2), g.In(portEnable, 2)
-			require.Equal(t, status&enable&enableMask != 0, g.line.Level())
-			require.NotZero(t, g.In(portControl, 2)&cntSCI)
-			require.Zero(t, g.In(portControl, 2)&cntSleep)
+			require.Zero(t, g.In(portControl, 1)&^sleepTypeMask)
+			require.Zero(t, g.In(portStatus, 1))
 		}
 	})
 }
 
-func BenchmarkTimer(b *testing.B) {
-	g := attach(b)
-	w := g.p.Windows()[0]
+// The code at the reset vector does what it says, and no more.
+func TestResetVector(t *testing.T) {
+	g := attach(t)
 
-	var data [4]byte
+	var code [16]byte
 
-	b.ReportAllocs()
-
-	for b.Loop() {
-		g.Read(w, layout.PMTimer, data[:])
-	}
+	_, err := g.p.Memory().ReadAt(code[:], layout.ResetVector)
+	require.NoError(t, err)
+	require.Equal(t, []byte{
+		0xb0, 0x06, // mov $6, %al
+		0xba, 0xf9, 0x0c, // mov $0xcf9, %dx
+		0xee,       // out %al, (%dx)
+		0xf4,       // hlt
+		0xeb, 0xfd, // jmp .-1
+		0, 0, 0, 0, 0, 0, 0,
+	}, code[:])
 }

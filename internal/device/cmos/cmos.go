@@ -23,6 +23,7 @@ import (
 	"github.com/vgraft/vgraft/internal/device"
 	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/patch"
+	"github.com/vgraft/vgraft/vmm/acpi/aml"
 )
 
 // Everything that the guest, or the passing of time, can make run.
@@ -88,6 +89,15 @@ func (c *CMOS) Attach(p device.Platform) error {
 	c.irq, c.log, c.domain = irq, p.Log(), p.Domain()
 
 	return p.PIO("cmos", layout.PortCMOS, windowSize, device.Slots(c, read, write))
+}
+
+// ACPI says where it is.
+func (c *CMOS) ACPI() ([]aml.Term, error) {
+	return []aml.Term{aml.Scope(`\_SB`, aml.Device("RTC",
+		aml.Name("_HID", aml.EISAID("PNP0B00")),
+		aml.Name("_CRS", aml.ResourceTemplate(
+			aml.IO{Min: layout.PortCMOS, Max: layout.PortCMOS, Align: 1, Length: windowSize},
+			aml.IRQ{Lines: []uint8{layout.IRQRTC}, NoFlags: true}))))}, nil
 }
 
 func (c *CMOS) read(s patch.Section, off uint64, data []byte) {

@@ -14,13 +14,53 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vgraft/vgraft/internal/device"
+	"github.com/vgraft/vgraft/internal/device/ged"
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/layout"
+	"github.com/vgraft/vgraft/internal/layout/arm64"
 	"github.com/vgraft/vgraft/patch"
 )
 
-// MemorySize is how much RAM a Platform has, from guest-physical address 0.
-const MemorySize = 16 << 20
+// MemorySize is how much RAM a Platform has, from guest-physical address 0, and CPUs how
+// many vCPUs.
+const (
+	MemorySize = 16 << 20
+	CPUs       = 2
+)
+
+// board is what differs between architectures.
+type board struct {
+	memory      func() (*guestmem.Memory, error)
+	ram         uint64 // where it begins
+	lines       uint32
+	firstNumber uint32
+	room        device.Room
+}
+
+func pc() board {
+	return board{
+		memory: func() (*guestmem.Memory, error) {
+			return guestmem.New(MemorySize, guestmem.Range{Base: layout.HoleStart, Size: layout.HoleEnd - layout.HoleStart})
+		},
+		lines: layout.GSIMax,
+		room: device.Room{
+			WindowStart: layout.Place, WindowEnd: layout.Place + layout.PlaceSize,
+			MemoryStart: layout.ACPI, MemoryEnd: layout.ACPI + layout.ACPISize,
+		},
+	}
+}
+
+func virt() board {
+	return board{
+		memory: func() (*guestmem.Memory, error) { return guestmem.NewAt(arm64.RAM, MemorySize) },
+		ram:    arm64.RAM,
+		lines:  arm64.GSIMax, firstNumber: arm64.SPI,
+		room: device.Room{
+			WindowStart: arm64.Place, WindowEnd: arm64.Place + arm64.PlaceSize,
+			MemoryStart: arm64.ACPI, MemoryEnd: arm64.ACPI + arm64.ACPISize,
+		},
+	}
+}
 
 // Window is one claim of a device.
 type Window struct {
@@ -34,15 +74,20 @@ type Window struct {
 // Platform is a device.Platform without a machine: it records what a device claims and
 // does, and lets a test play the vCPU. All methods may be called from any goroutine.
 type Platform struct {
+	board
 	memory *guestmem.Memory
 	domain *patch.Domain
+	cpus   int
 	log    *slog.Logger
 
 	mu      sync.Mutex // guards what follows
 	windows []Window
 	lines   map[uint32]*Line
 	reason  device.ExitReason
+	wakes   int
 	stopped chan struct{}
+
+	ged *ged.GED // from the first Event on
 }
 
 var _ device.Platform = (*Platform)(nil)
@@ -52,15 +97,35 @@ var _ device.Platform = (*Platform)(nil)
 func NewPlatform(t testing.TB) *Platform {
 	t.Helper()
 
-	mem, err := guestmem.New(MemorySize, guestmem.Range{
-		Base: layout.HoleStart,
-		Size: layout.HoleEnd - layout.HoleStart,
-	})
+	return newPlatform(t, pc(), CPUs)
+}
+
+// NewVirtPlatform makes one that is like a machine on arm64, on any host, for the addresses
+// and lines that it gives. Its memory begins where that of those does.
+func NewVirtPlatform(t testing.TB, cpus int) *Platform {
+	t.Helper()
+
+	return newPlatform(t, virt(), cpus)
+}
+
+// NewPCPlatform makes one that is like a machine on amd64.
+func NewPCPlatform(t testing.TB, cpus int) *Platform {
+	t.Helper()
+
+	return newPlatform(t, pc(), cpus)
+}
+
+func newPlatform(t testing.TB, b board, cpus int) *Platform {
+	t.Helper()
+
+	mem, err := b.memory()
 	require.NoError(t, err)
 
 	t.Cleanup(func() { require.NoError(t, mem.Close()) })
 
 	return &Platform{
+		board:   b,
+		cpus:    cpus,
 		memory:  mem,
 		domain:  patch.NewDomain(t.Name()),
 		log:     slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -80,7 +145,7 @@ func (p *Platform) PIO(name string, base, size uint16, h device.Handler) error {
 
 // MMIO claims guest-physical addresses. Overlaps, with RAM too, are errors.
 func (p *Platform) MMIO(name string, base, size uint64, h device.Handler) error {
-	if base < MemorySize || base+size < base {
+	if base < p.ram+MemorySize && base+size > p.ram || base+size < base {
 		return fmt.Errorf("%s: window [%#x, +%#x) overlaps RAM or wraps", name, base, size)
 	}
 
@@ -108,7 +173,7 @@ func (p *Platform) claim(w Window) error {
 
 // IRQ gives the line with that number, to one caller only.
 func (p *Platform) IRQ(gsi uint32) (device.IRQ, error) {
-	if gsi >= layout.GSIMax {
+	if gsi >= p.board.lines {
 		return device.IRQ{}, fmt.Errorf("interrupt line %d doesn't exist", gsi)
 	}
 
@@ -122,7 +187,7 @@ func (p *Platform) IRQ(gsi uint32) (device.IRQ, error) {
 	l := &Line{changed: make(chan struct{}, 1)}
 	p.lines[gsi] = l
 
-	return device.NewIRQ(lineSlot, l, gsi), nil
+	return device.NewIRQ(lineSlot, l, gsi, p.firstNumber+gsi), nil
 }
 
 // Memory is MemorySize bytes of RAM.
@@ -143,6 +208,22 @@ func (p *Platform) Stop(_ patch.Section, r device.ExitReason) {
 		p.reason = r
 		close(p.stopped)
 	}
+}
+
+// Wake counts.
+func (p *Platform) Wake(patch.Section) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	p.wakes++
+}
+
+// Wakes is how often the guest was to be woken.
+func (p *Platform) Wakes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	return p.wakes
 }
 
 // Stopped is the reason given to the first Stop, or ExitNone.

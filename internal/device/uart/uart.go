@@ -35,6 +35,7 @@ import (
 	"github.com/vgraft/vgraft/internal/device"
 	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/patch"
+	"github.com/vgraft/vgraft/vmm/acpi/aml"
 )
 
 // Everything that the guest, or a byte from the host, can make run.
@@ -117,6 +118,16 @@ func (u *UART) Attach(p device.Platform) error {
 	u.irq, u.log, u.domain = irq, p.Log(), p.Domain()
 
 	return p.PIO("uart", layout.PortCOM1, windowSize, device.Slots(u, read, write))
+}
+
+// ACPI says where it is.
+func (u *UART) ACPI() ([]aml.Term, error) {
+	return []aml.Term{aml.Scope(`\_SB`, aml.Device("COM1",
+		aml.Name("_HID", aml.EISAID("PNP0501")),
+		aml.Name("_UID", aml.One),
+		aml.Name("_CRS", aml.ResourceTemplate(
+			aml.IO{Min: layout.PortCOM1, Max: layout.PortCOM1, Align: 1, Length: windowSize},
+			aml.IRQ{Lines: []uint8{layout.IRQCOM1}, NoFlags: true}))))}, nil
 }
 
 // Start starts the goroutines that read from and write to the host.

@@ -1,7 +1,7 @@
 // Command nest runs a command under a full, emulated KVM host whose files are
 // this machine's; see package nest.
 //
-//	nest [-c cpus] [-m MiB] [-t duration] [-count] [--] CMD ARG...
+//	nest [-cpu model] [-c cpus] [-m MiB] [-t duration] [-count] [-kernels] [--] CMD ARG...
 //
 // Its exit code is the command's own; 125 says that nest itself failed. It
 // serves as go test's -exec program, which boots once for a whole package:
@@ -9,6 +9,11 @@
 //	go build -o nest ./internal/nest/cmd/nest
 //	go test -exec "$PWD/nest --" ./vmm
 //	go test -exec "go run github.com/vgraft/vgraft/internal/nest/cmd/nest" ./vmm
+//
+// A CMD that is a program for arm64 gets an arm64 machine. Such a program is to be
+// linked statically: this machine has no libraries for it.
+//
+//	GOARCH=arm64 CGO_ENABLED=0 go test -exec "$PWD/nest -kernels --" ./vmm
 package main
 
 import (
@@ -30,12 +35,14 @@ const exitFailure = 125
 func main() { os.Exit(run()) }
 
 func run() int {
-	cpus := flag.Int("c", 2, "emulated `processors`")
+	cpu := flag.String("cpu", "", "`model` of the processors, as QEMU calls it")
+	kernels := flag.Bool("kernels", false, "have the kernels that guests boot in the cache first: the rig has no network")
+	cpus := flag.Int("c", 0, "emulated `processors`; 0 means 2, of arm64 1")
 	memory := flag.Int("m", 4096, "memory in `MiB`")
 	timeout := flag.Duration("t", 30*time.Minute, "kill everything after this `duration`; 0 means never")
 	count := flag.Bool("count", false, "a clock that counts instructions, one a nanosecond")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: nest [-c cpus] [-m MiB] [-t duration] [-count] [--] CMD ARG...")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: nest [-cpu model] [-c cpus] [-m MiB] [-t duration] [-count] [-kernels] [--] CMD ARG...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -50,7 +57,13 @@ func run() int {
 		ctx, cancel = context.WithTimeout(ctx, *timeout)
 		defer cancel()
 	}
-	cfg := nest.Config{CPUs: *cpus, MemoryMiB: *memory, Count: *count, Stdout: os.Stdout, Stderr: os.Stderr}
+	if *kernels {
+		if err := nest.FetchKernelsFor(ctx, flag.Arg(0)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return exitFailure
+		}
+	}
+	cfg := nest.Config{CPU: *cpu, CPUs: *cpus, MemoryMiB: *memory, Count: *count, Stdout: os.Stdout, Stderr: os.Stderr}
 	if sameFile(os.Stdout, os.Stderr) {
 		cfg.Stderr = os.Stdout // keeps the order of what is written to both
 	}

@@ -75,7 +75,13 @@ func TestMany_notResident(t *testing.T) {
 
 	grown := proc(t, "VmRSS") - before
 	t.Logf("a machine of 4 GiB made the process grow by %d KiB", grown>>10)
-	require.Less(t, grown, int64(4<<20))
+
+	limit := int64(4 << 20)
+	if runtime.GOARCH == "arm64" {
+		limit *= 2 // it touches three huge pages
+	}
+
+	require.Less(t, grown, limit)
 }
 
 // rssEnv makes the test binary the child of TestMany_overhead: the number of machines.

@@ -1,0 +1,90 @@
+package nest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Where the packages of another architecture come from, when this machine's
+// apt knows no mirror of Debian, and the key that they are signed with.
+const (
+	debianMirror  = "http://deb.debian.org/debian"
+	debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+)
+
+// privateApt takes packages of one release for one architecture from Debian, by
+// package lists of its own: this machine's apt isn't touched, and need not know
+// the architecture.
+type privateApt struct {
+	apt
+	root, arch, suite string
+}
+
+func newPrivateApt(root, arch, suite string) privateApt {
+	options := []string{
+		"Dir::State=" + filepath.Join(root, "state"),
+		"Dir::State::status=" + filepath.Join(root, "state", "status"),
+		"Dir::Cache=" + filepath.Join(root, "cache"),
+		"Dir::Etc::SourceList=" + filepath.Join(root, "sources.list"),
+		"Dir::Etc::SourceParts=-",
+		"APT::Architecture=" + arch,
+		"APT::Architectures=" + arch,
+		"APT::Sandbox::User=root",
+		// Package names and hashes only.
+		"Acquire::Languages=none",
+		"Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
+		"Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false",
+	}
+	p := privateApt{root: root, arch: arch, suite: suite}
+	for _, o := range options {
+		p.options = append(p.options, "-o", o)
+	}
+	return p
+}
+
+// newest is apt's, for lists that are there.
+func (p privateApt) newest(ctx context.Context, meta string) (pkg, version string, err error) {
+	if _, err := os.Stat(filepath.Join(p.root, "sources.list")); err != nil {
+		return "", "", fmt.Errorf("no package lists of %s for %s yet", p.suite, p.arch)
+	}
+	return p.apt.newest(ctx, meta)
+}
+
+func (p privateApt) refresh(ctx context.Context) error {
+	for _, dir := range []string{"state/lists/partial", "cache/archives/partial"} {
+		if err := os.MkdirAll(filepath.Join(p.root, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	// Several flavours share the lists.
+	unlock, err := lockFile(ctx, filepath.Join(p.root, ".lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.WriteFile(filepath.Join(p.root, "state", "status"), nil, 0o644); err != nil {
+		return err
+	}
+	source := fmt.Sprintf("deb [arch=%s signed-by=%s] %s %s main\n", p.arch, debianKeyring, mirror(ctx), p.suite)
+	if err := os.WriteFile(filepath.Join(p.root, "sources.list"), []byte(source), 0o644); err != nil {
+		return err
+	}
+	_, err = p.run(ctx, "", "apt-get", "-qq", "update")
+	return err
+}
+
+// mirror is the mirror of Debian that this machine uses.
+func mirror(ctx context.Context) string {
+	out, err := (apt{}).run(ctx, "", "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian")
+	if err == nil {
+		for line := range strings.Lines(out) {
+			if uri := strings.TrimSuffix(strings.TrimSpace(line), "/"); strings.HasSuffix(uri, "/debian") {
+				return uri
+			}
+		}
+	}
+	return debianMirror
+}

@@ -1,0 +1,217 @@
+package vmm_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vgraft/vgraft/internal/nest"
+	"github.com/vgraft/vgraft/internal/testutil"
+	"github.com/vgraft/vgraft/vmm"
+)
+
+// hotInit answers each command with a line that begins with the number of the command.
+const hotInit = `
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
+stty -echo
+cd /sys/devices/system/cpu
+cpus() { echo "online $(cat online) present $(cat present) enabled $(cat enabled 2>/dev/null)"; }
+echo "uptime=$(cat /proc/uptime)"
+echo "ready"
+n=0
+while read -r cmd arg; do
+	n=$((n + 1))
+	case $cmd in
+	cpus) echo "$n: $(cpus)";;
+	up) echo 1 >cpu$arg/online; echo "$n: $? $(cpus)";;
+	down) echo 0 >cpu$arg/online; echo "$n: $? $(cpus)";;
+	modes) echo "$n: $(cat /sys/power/state) $(cat /sys/power/mem_sleep)";;
+	mem) echo mem >/sys/power/state; echo "$n: $? $(cpus)";;
+	leaves) echo "$n: $(ls cpu0/cache | tr '\n' ' ') $(dmesg | grep -iE 'cacheinfo|PPTT' | tr '\n' ';')";;
+	cache) echo "$n: $(cd cpu$arg/cache && for i in index*; do echo "L$(cat $i/level) $(cat $i/type) $(cat $i/size) $(cat $i/shared_cpu_list),"; done | tr '\n' ' ')";;
+	topology) echo "$n: package $(cat cpu$arg/topology/physical_package_id) cluster $(cat cpu$arg/topology/cluster_cpus_list) core $(cat cpu$arg/topology/core_siblings_list)";;
+	total) echo "$n: $(awk '/MemTotal/ { print $2 }' /proc/meminfo)";;
+	blocks) echo "$n: $(ls -d /sys/devices/system/memory/memory* | wc -l) $(cat /sys/devices/system/memory/block_size_bytes) $(grep -l offline /sys/devices/system/memory/*/state | wc -l)";;
+	online) for i in /sys/devices/system/memory/memory*/state; do grep -q offline $i && echo online >$i; done; echo "$n: $?";;
+	log) dmesg | grep -iE "$arg" | tail -20 | sed "s/^/log: /"; echo "$n: end";;
+	off) stty -echo; poweroff -f;;
+	esac
+done
+`
+
+// commander sends commands one after the other, and gets what each says.
+type commander struct {
+	*guest
+	n int
+}
+
+func (c *commander) do(command string) string {
+	c.t.Helper()
+
+	c.n++
+	c.send(command)
+
+	return c.result(command)
+}
+
+// result waits for what the command says that was sent last.
+func (c *commander) result(command string) string {
+	c.t.Helper()
+
+	prefix := "\n" + strconv.Itoa(c.n) + ": "
+	c.until(command, func(s string) bool {
+		_, v, ok := strings.Cut("\n"+s, prefix)
+		return ok && strings.Contains(v, "\n")
+	})
+
+	v := strings.TrimSpace(c.value(prefix[1:]))
+	c.t.Logf("%-12s %s", command, v)
+
+	return v
+}
+
+// commanded boots a stock kernel.
+func commanded(t *testing.T, cfg vmm.Config) *commander {
+	t.Helper()
+
+	ramdisk, err := nest.GuestInitrd(t.Context(), hotInit)
+	require.NoError(t, err)
+
+	initrd := filepath.Join(t.TempDir(), "initrd")
+	require.NoError(t, os.WriteFile(initrd, ramdisk, 0o644))
+
+	kernel, err := nest.Kernel(t.Context(), nest.Cloud) // the other one has no ACPI_HOTPLUG_MEMORY
+	require.NoError(t, err)
+
+	cfg.Boot = vmm.Linux{Kernel: kernel.Vmlinuz, Initrd: initrd, Cmdline: "panic=-1 quiet"}
+	c := &commander{guest: boot(t, cfg)}
+	c.expect("ready")
+
+	return c
+}
+
+// A stock kernel finds the topology.
+func TestLinux_topology(t *testing.T) {
+	if !testutil.LinuxGuest(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	c := commanded(t, vmm.Config{Memory: 384 << 20, CPUs: 4, Topology: vmm.Topology{Sockets: 2}})
+
+	c.do("leaves")
+
+	for _, id := range []string{"0", "1", "2", "3"} {
+		c.do("cache " + id)
+		c.do("topology " + id)
+	}
+
+	c.send("off")
+	require.Equal(t, vmm.ExitPowerOff, c.wait().Reason)
+}
+
+// A stock kernel gets vCPUs and gives them back, and sleeps and wakes up.
+func TestLinux_hotplug(t *testing.T) {
+	if !testutil.LinuxGuest(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	c := commanded(t, vmm.Config{Memory: 384 << 20, MaxMemory: 1024 << 20, CPUs: 2, MaxCPUs: 3})
+
+	states := c.m.States()
+
+	require.Contains(t, c.do("cpus"), "online 0-1 present")
+	c.do("cache 0")
+
+	id, err := c.m.AddCPU(c.ctx)
+	require.NoError(t, err)
+	require.Equal(t, 2, id)
+	c.do("cpus")
+	require.Contains(t, c.do("up 2"), "0 online 0-2")
+
+	_, err = c.m.AddCPU(c.ctx)
+	require.ErrorIs(t, err, vmm.ErrConfig)
+
+	for _, id := range []string{"0", "1", "2"} {
+		c.do("cache " + id)
+		c.do("topology " + id)
+	}
+
+	require.Contains(t, c.do("modes"), "[deep]")
+
+	for _, wake := range []func() error{c.m.Wake, c.m.PowerButton} {
+		c.n++
+		c.send("mem")
+
+		start := time.Now()
+
+		for s := range states {
+			if s == vmm.Suspended {
+				break
+			}
+		}
+
+		t.Logf("suspended after %.2f s", time.Since(start).Seconds())
+		require.NoError(t, c.m.Pause(c.ctx))
+		require.NoError(t, c.m.Resume(c.ctx))
+		require.Equal(t, vmm.Suspended, c.m.State())
+		time.Sleep(200 * time.Millisecond)
+		require.Equal(t, vmm.Suspended, c.m.State())
+		require.NoError(t, wake())
+		require.Contains(t, c.result("mem"), "0 online 0-2")
+		require.Equal(t, vmm.Running, c.m.State())
+		require.ErrorIs(t, c.m.Wake(), vmm.ErrState)
+	}
+
+	require.NoError(t, c.m.RemoveCPU(c.ctx, 2))
+	require.Contains(t, c.do("cpus"), "online 0-1 ")
+	require.ErrorIs(t, c.m.RemoveCPU(c.ctx, 2), vmm.ErrConfig)
+	require.ErrorIs(t, c.m.RemoveCPU(c.ctx, 1), vmm.ErrConfig)
+
+	_, err = c.m.AddCPU(c.ctx)
+	require.NoError(t, err)
+	require.Contains(t, c.do("up 2"), "0 online 0-2")
+	require.Contains(t, c.do("down 1"), "0 online 0,2")
+
+	before, err := strconv.Atoi(c.do("total"))
+	require.NoError(t, err)
+	c.do("blocks")
+
+	for range 2 {
+		require.NoError(t, c.m.AddMemory(c.ctx, 256<<20))
+	}
+
+	require.ErrorIs(t, c.m.AddMemory(c.ctx, 256<<20), vmm.ErrConfig)
+	require.ErrorIs(t, c.m.AddMemory(c.ctx, vmm.MemoryUnit/2), vmm.ErrConfig)
+	c.do("blocks")
+	c.do("online")
+	c.do("blocks")
+
+	after, err := strconv.Atoi(c.do("total"))
+	require.NoError(t, err)
+	require.Greater(t, after, before+500<<10)
+
+	c.do("log ACPI.*(error|warn|bug|fail|excep|invalid)|BUG|WARNING|Firmware Bug|Call trace|psci|hot|PM: |CPU[0-9]")
+
+	start := time.Now()
+
+	c.send("off")
+
+	e := c.wait()
+	require.Equal(t, vmm.ExitPowerOff, e.Reason, "%v", e)
+	t.Logf("ended %.2f s after off", time.Since(start).Seconds())
+
+	for line := range strings.Lines(c.output()) {
+		if m, ok := strings.CutPrefix(line, "log: "); ok {
+			t.Log(strings.TrimSpace(m))
+		}
+	}
+}

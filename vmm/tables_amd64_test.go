@@ -1,0 +1,218 @@
+package vmm_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vgraft/vgraft/internal/device/board"
+	"github.com/vgraft/vgraft/internal/device/cmos"
+	"github.com/vgraft/vgraft/internal/device/cpus"
+	"github.com/vgraft/vgraft/internal/device/devicetest"
+	"github.com/vgraft/vgraft/internal/device/dimms"
+	"github.com/vgraft/vgraft/internal/device/pl011"
+	"github.com/vgraft/vgraft/internal/device/uart"
+	"github.com/vgraft/vgraft/internal/layout"
+	"github.com/vgraft/vgraft/internal/layout/arm64"
+	"github.com/vgraft/vgraft/internal/testutil"
+	"github.com/vgraft/vgraft/vmm"
+	"github.com/vgraft/vgraft/vmm/acpi"
+	"github.com/vgraft/vgraft/vmm/power"
+)
+
+// The tables of machines on both architectures are made here, where ACPICA's programs are.
+
+// attached are devices on a platform.
+func attached(t *testing.T, p *devicetest.Platform, devices ...vmm.Device) []vmm.Device {
+	t.Helper()
+
+	for _, d := range devices {
+		require.NoError(t, d.Attach(p))
+	}
+
+	return append(devices, p.GED())
+}
+
+// features are all of package power.
+func features() []vmm.Device {
+	return []vmm.Device{
+		power.NewSleepButton(), power.NewACAdapter(true),
+		power.NewBattery(power.BatteryInfo{Model: "VG"}, power.BatteryStatus{}), power.NewBattery(power.BatteryInfo{}, power.BatteryStatus{}),
+		power.NewThermalZone(40_000, power.Trips{Critical: 100_000, Passive: 80_000}),
+		power.NewCPUIdle(),
+		power.NewPerformance(power.PerformanceLevels{Lowest: 1, LowestNonlinear: 1, Nominal: 2, Highest: 2, LowestMHz: 1, NominalMHz: 2}, nil),
+		power.NewVMGenID(),
+	}
+}
+
+// sets are the tables of many machines, by what is special about them, with the addresses
+// where they go.
+func sets(t *testing.T) map[string]*acpi.Set {
+	t.Helper()
+
+	all := map[string]*acpi.Set{}
+	add := func(name string, set *acpi.Set, err error) {
+		require.NoError(t, err, name)
+		all[name] = set
+	}
+
+	for _, n := range []int{1, 2, 17, arm64.MaxCPUs} {
+		p := devicetest.NewVirtPlatform(t, n)
+		set, err := vmm.VirtSet(n, true, attached(t, p, cpus.New(), power.NewButton(), pl011.New(nil, nil)))
+		add(fmt.Sprintf("arm64 %d", n), set, err)
+	}
+
+	p := devicetest.NewVirtPlatform(t, 18)
+	set, err := vmm.VirtSet(18, false, attached(t, p, append([]vmm.Device{cpus.New(), power.NewButton(), pl011.New(nil, nil)}, features()...)...))
+	add("arm64 all", set, err)
+
+	for name, c := range map[string]vmm.Config{
+		"arm64 hotplug all": {CPUs: 2, MaxCPUs: 3},
+		"arm64 hotplug 255": {CPUs: 1, MaxCPUs: arm64.MaxCPUs},
+		"arm64 sockets all": {CPUs: 1, MaxCPUs: 12, Topology: vmm.Topology{Sockets: 2, Clusters: 3}},
+	} {
+		p := devicetest.NewVirtPlatform(t, c.MaxCPUs)
+		c.Memory, c.MaxMemory = 1<<30, 3<<30
+		set, err := vmm.VirtSetOf(c, true, attached(t, p, cpus.NewHotplug(vmm.VirtHotplug(c)), power.NewButton(), dimms.New(), pl011.New(nil, nil)))
+		add(name, set, err)
+	}
+
+	for _, n := range []int{1, 2, 254} {
+		p := devicetest.NewPCPlatform(t, n)
+		set, err := vmm.PCSet(n, attached(t, p, cpus.New(), power.NewButton(), cmos.New(1<<30, nil), board.New(nil), uart.New(nil, nil)))
+		add(fmt.Sprintf("amd64 %d", n), set, err)
+	}
+
+	c := vmm.Config{CPUs: 3, MaxCPUs: 5, Memory: 1 << 30, MaxMemory: 2 << 30}
+	p = devicetest.NewPCPlatform(t, c.MaxCPUs)
+	set, err = vmm.PCSetOf(c, attached(t, p, cpus.NewHotplug(vmm.PCHotplug(c)), power.NewButton(), dimms.New(), cmos.New(1<<30, nil), board.New(nil), uart.New(nil, nil)))
+	add("amd64 hotplug all", set, err)
+
+	p = devicetest.NewPCPlatform(t, 18)
+	set, err = vmm.PCSet(18, attached(t, p, append([]vmm.Device{cpus.New(), power.NewButton(), cmos.New(1<<30, nil), board.New(nil)}, features()...)...))
+	add("amd64 all", set, err)
+
+	return all
+}
+
+// acpica runs one of them. Its absence is a failure, but for -short.
+func acpica(t *testing.T, name string, args ...string) string {
+	t.Helper()
+
+	if _, err := exec.LookPath(name); err != nil && testing.Short() {
+		t.Skipf("-short, and no %s", name)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	return string(out)
+}
+
+func TestTables_lint(t *testing.T) {
+	testutil.Pure(t)
+
+	for name, set := range sets(t) {
+		arch, place := acpi.ArchARM64, acpi.Placement{Base: arm64.ACPI, Size: arm64.ACPISize}
+		if strings.HasPrefix(name, "amd64") {
+			arch, place = acpi.ArchAMD64, acpi.Placement{Base: layout.ACPI, Size: layout.ACPISize}
+		}
+
+		for _, f := range acpi.Lint(set, acpi.LintOptions{Arch: arch}) {
+			// On purpose: see board's timer.
+			require.True(t, arch == acpi.ArchAMD64 && f.Rule == "fadt-reduced" && strings.HasPrefix(f.Message, "PM_TMR_BLK"), "%s: %v", name, f)
+		}
+
+		image, err := set.Image(place)
+		require.NoError(t, err, name)
+		require.Equal(t, place.Base, image.RSDP)
+		require.Equal(t, strings.HasPrefix(name, "arm64"), len(set.Signature("SPCR")) == 1, name)
+	}
+}
+
+// TestTables_iasl disassembles every table and compiles it again.
+func TestTables_iasl(t *testing.T) {
+	testutil.Pure(t)
+
+	for name, set := range sets(t) {
+		if !strings.Contains(name, "all") {
+			continue
+		}
+
+		t.Run(name, func(t *testing.T) { recompile(t, set) })
+	}
+}
+
+func recompile(t *testing.T, set *acpi.Set) {
+	t.Helper()
+
+	for _, table := range set.Tables {
+		b, err := table.MarshalBinary()
+		require.NoError(t, err)
+
+		// No dot may be in the prefix: iasl cuts there.
+		dir, err := os.MkdirTemp("", "vgraft-acpi-")
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+
+		in, prefix := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+		require.NoError(t, os.WriteFile(in, b, 0o600))
+		acpica(t, "iasl", "-p", prefix, "-d", in)
+
+		source, err := os.ReadFile(prefix + ".dsl")
+		require.NoError(t, err)
+		require.NotContains(t, string(source), "ERROR")
+
+		if table.Signature() != "DSDT" {
+			continue // package acpi compares the others
+		}
+
+		out := acpica(t, "iasl", "-on", "-of", "-p", prefix, prefix+".dsl") // names and numbers as they are
+		require.Contains(t, out, "0 Errors, 0 Warnings", "%s", source)
+
+		again, err := os.ReadFile(prefix + ".aml")
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(b[acpi.HeaderSize:], again[acpi.HeaderSize:]), "%s", source)
+	}
+}
+
+// TestTables_acpiexec has ACPICA's interpreter, which is Linux's, run the DSDT.
+func TestTables_acpiexec(t *testing.T) {
+	testutil.Pure(t)
+
+	for name, set := range sets(t) {
+		if !strings.Contains(name, "all") && !strings.HasSuffix(name, " 2") {
+			continue
+		}
+
+		dsdt, ok := acpi.First[*acpi.DSDT](set)
+		require.True(t, ok)
+
+		b, err := dsdt.MarshalBinary()
+		require.NoError(t, err)
+
+		path := filepath.Join(t.TempDir(), "dsdt.aml")
+		require.NoError(t, os.WriteFile(path, b, 0o600))
+
+		out := acpica(t, "acpiexec", "-r", "-b", `execute predefined;resources \_SB.GED0`, path)
+		for line := range strings.Lines(out) {
+			// It has numbers for all arguments that it makes up itself.
+			if !strings.Contains(line, `_OSC: Argument`) && !strings.Contains(line, `_OST: Argument`) {
+				require.NotRegexp(t, "ACPI (Error|Warning|BIOS)|Exception", line, name)
+			}
+		}
+
+		require.Contains(t, out, "No outstanding allocations", name)
+	}
+}
