@@ -1,0 +1,228 @@
+package vmm_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vgraft/vgraft/internal/layout/arm64"
+	"github.com/vgraft/vgraft/internal/testutil"
+	"github.com/vgraft/vgraft/vmm"
+)
+
+const (
+	psciCPUOff   = 0x8400_0002
+	psciAffinity = 0xc400_0004
+	psciSuspend  = 0xc400_000e
+
+	entryAt = dataAt + 0x1000
+)
+
+// Whatever a guest asks for, it gets an answer, and no more than is its own.
+func TestPSCI_hostile(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	minus := func(n uint64) uint64 { return -n }
+
+	calls := []struct {
+		args []uint64
+		want uint64
+	}{
+		{[]uint64{psciCPUOn, 2, entryAt}, minus(3)}, // not there yet
+		{[]uint64{psciCPUOn, 7, entryAt}, minus(2)},
+		{[]uint64{psciCPUOn, 1<<64 - 1, entryAt}, minus(2)},
+		{[]uint64{psciCPUOn, 1 << 40, entryAt}, minus(2)},
+		{[]uint64{psciCPUOn, 1, arm64.UART}, minus(9)},
+		{[]uint64{psciCPUOn, 1, entryAt + 1}, minus(9)},
+		{[]uint64{psciCPUOn, 1, arm64.RAM + ramSize - 1}, minus(9)},
+		{[]uint64{psciCPUOn, 1, 1<<64 - 4}, minus(9)},
+		{[]uint64{psciCPUOn, 0, entryAt}, minus(4)},
+		{[]uint64{psciAffinity, 0, 0}, 0},
+		{[]uint64{psciAffinity, 1, 0}, 1},
+		{[]uint64{psciAffinity, 0, 1<<64 - 1}, minus(2)},
+		{[]uint64{psciAffinity, 1 << 63, 0}, minus(2)},
+		{[]uint64{psciSuspend, arm64.UART, 0}, minus(9)},
+		{[]uint64{psciSuspend, 1<<64 - 4, 0}, minus(9)},
+		{[]uint64{psciSuspend, entryAt + 2, 0}, minus(9)},
+		{[]uint64{psciCPUOn, 1, entryAt, 0x77}, 0},
+		{[]uint64{psciCPUOn, 1, entryAt}, minus(4)},
+		{[]uint64{psciAffinity, 1, 0}, 0},
+		{[]uint64{psciSuspend, entryAt, 0}, minus(3)}, // not alone
+		{[]uint64{0xc400_0002}, minus(1)},             // there is none with 64 bits
+		{[]uint64{0x8400_0fff}, minus(1)},
+		{[]uint64{0xbeef_0123}, minus(1)},
+	}
+
+	c := code()
+	for i, call := range calls {
+		c.Call(call.args[0], call.args[1:]...).Mov(9, dataAt+8*uint64(i)).Store(0, 9, 8)
+	}
+
+	cfg := config(c.PowerOff())
+	cfg.CPUs, cfg.MaxCPUs = 2, 3
+	cfg.Boot = one{vmm.Flat{Code: c.Bytes()}}
+	m := create(t, cfg)
+	_, err := m.Memory().WriteAt(code().Label("again").Jmp("again").Bytes(), entryAt)
+	require.NoError(t, err)
+	require.NoError(t, m.Start(t.Context()))
+	require.Equal(t, vmm.ExitPowerOff, wait(t, m).Reason)
+
+	for i, call := range calls {
+		require.Equal(t, call.want, word(t, m, dataAt+int64(8*i)), "%x", call.args)
+	}
+}
+
+// A vCPU that comes is the guest's to turn on, and off, and on.
+func TestAddCPU(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	// The first turns the second on, again and again. That one counts, and turns itself off.
+	c := code().Label("again").Call(psciCPUOn, 1, entryAt, dataAt).Jmp("again")
+	cfg := config(c)
+	cfg.MaxCPUs = 2
+	m := create(t, cfg)
+	_, err := m.Memory().WriteAt(code().Load(2, 0, 8).Add(2, 1).Store(2, 0, 8).Call(psciCPUOff).Spin().Bytes(), entryAt)
+	require.NoError(t, err)
+
+	_, err = m.AddCPU(t.Context())
+	require.ErrorIs(t, err, vmm.ErrState)
+	require.NoError(t, m.Start(t.Context()))
+	time.Sleep(50 * time.Millisecond)
+	require.Zero(t, word(t, m, dataAt))
+	require.Equal(t, []vmm.CPU{{ID: 0, Enabled: true}, {ID: 1}}, m.CPUs())
+
+	// There is no operating system to take it.
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+
+	id, err := m.AddCPU(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Equal(t, 1, id)
+	require.True(t, m.CPUs()[1].Enabled)
+
+	for range 3 {
+		moved(t, m, dataAt)
+		require.NoError(t, m.Pause(within(t)))
+		require.NoError(t, m.Resume(within(t)))
+	}
+
+	_, err = m.AddCPU(t.Context())
+	require.ErrorIs(t, err, vmm.ErrConfig)
+	require.ErrorIs(t, m.RemoveCPU(t.Context(), 0), vmm.ErrConfig)
+
+	// Who waits for the guest hears of its end.
+	failed := make(chan error)
+
+	go func() { failed <- m.RemoveCPU(context.Background(), 1) }()
+
+	require.Never(t, func() bool { return len(failed) > 0 }, 20*time.Millisecond, time.Millisecond)
+	require.NoError(t, m.Close())
+	require.ErrorIs(t, <-failed, vmm.ErrState)
+}
+
+// A guest sleeps, begins where it said, and sleeps again.
+func TestSuspend(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	c := code().Call(psciSuspend, entryAt, dataAt).Spin()
+	m := create(t, config(c))
+	_, err := m.Memory().WriteAt(code().Load(2, 0, 8).Add(2, 1).Store(2, 0, 8).Call(psciSuspend, entryAt, dataAt).Spin().Bytes(), entryAt)
+	require.NoError(t, err)
+	require.ErrorIs(t, m.Wake(), vmm.ErrState)
+	require.NoError(t, m.Start(t.Context()))
+
+	asleep := func() bool { return m.State() == vmm.Suspended }
+
+	for n := range uint64(4) {
+		require.Eventually(t, asleep, patience, time.Millisecond)
+		require.Equal(t, n, word(t, m, dataAt))
+
+		if n%2 != 0 { // it is woken while it is paused
+			require.NoError(t, m.Pause(within(t)))
+			require.NoError(t, m.Wake())
+			time.Sleep(10 * time.Millisecond)
+			require.Equal(t, vmm.Paused, m.State())
+			require.NoError(t, m.Resume(within(t)))
+		} else {
+			require.NoError(t, m.Wake())
+		}
+
+		require.Eventually(t, func() bool { return word(t, m, dataAt) == n+1 }, patience, time.Millisecond)
+	}
+
+	require.Eventually(t, asleep, patience, time.Millisecond)
+	require.NoError(t, m.Pause(within(t)))
+	require.NoError(t, m.Resume(within(t)))
+	require.Equal(t, vmm.Suspended, m.State())
+	require.NoError(t, m.Close())
+	require.Equal(t, vmm.ExitClosed, wait(t, m).Reason)
+}
+
+// Memory that comes is there, for the guest and for devices.
+func TestAddMemory(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	const more = 2 << 30 // 1 GiB of addresses behind the RAM's first
+
+	cfg := config(code().Mov(1, more).Mov(2, dataAt).Label("again").Load(3, 1, 8).Store(3, 2, 8).Store(1, 1, 8).Jmp("again"))
+	cfg.MaxMemory = cfg.Memory + 2*vmm.MemoryUnit
+	m := create(t, cfg)
+
+	require.ErrorIs(t, m.AddMemory(t.Context(), vmm.MemoryUnit), vmm.ErrState)
+	require.NoError(t, m.Start(t.Context()))
+	require.Eventually(t, func() bool { return word(t, m, dataAt) == 1<<64-1 }, patience, time.Millisecond, "nothing is there")
+
+	for _, n := range []uint64{0, 1, vmm.MemoryUnit - 1, 3 * vmm.MemoryUnit, 1<<64 - vmm.MemoryUnit} {
+		require.ErrorIs(t, m.AddMemory(t.Context(), n), vmm.ErrConfig)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+
+	_, err := m.Memory().Slice(more, 8)
+	require.Error(t, err)
+	require.ErrorIs(t, m.AddMemory(ctx, vmm.MemoryUnit), context.DeadlineExceeded)
+	require.Eventually(t, func() bool { return word(t, m, dataAt) == more }, patience, time.Millisecond)
+	require.EqualValues(t, more, word(t, m, more))
+
+	require.ErrorIs(t, m.AddMemory(t.Context(), 2*vmm.MemoryUnit), vmm.ErrConfig)
+}
+
+// A stock kernel finds the topology.
+func TestLinux_topology(t *testing.T) {
+	if !testutil.LinuxGuest(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	c := commanded(t, vmm.Config{Memory: 384 << 20, CPUs: 4, Topology: vmm.Topology{Sockets: 2}})
+
+	c.do("leaves")
+
+	for _, id := range []string{"0", "1", "2", "3"} {
+		c.do("cache " + id)
+		c.do("topology " + id)
+	}
+
+	c.send("off")
+	require.Equal(t, vmm.ExitPowerOff, c.wait().Reason)
+}
