@@ -21,6 +21,7 @@ type requests struct {
 	p          *Performance
 	worker     *patch.Worker
 	stop, done chan struct{}
+	late       chan struct{} // closed by Stop when it waits no longer: then nobody is told anything
 }
 
 // Start is for the machine.
@@ -29,7 +30,10 @@ func (p *Performance) Start() error {
 		return nil
 	}
 
-	p.turn = &requests{p: p, worker: p.domain.NewWorker("performance"), stop: make(chan struct{}), done: make(chan struct{})}
+	p.turn = &requests{
+		p: p, worker: p.domain.NewWorker("performance"),
+		stop: make(chan struct{}), done: make(chan struct{}), late: make(chan struct{}),
+	}
 
 	go p.turn.run()
 
@@ -48,6 +52,7 @@ func (p *Performance) Stop() {
 	select {
 	case <-p.turn.done:
 	case <-time.After(requestGrace):
+		close(p.turn.late)
 		p.log.Warn("performance: the function for requests doesn't return")
 	}
 }
@@ -82,6 +87,12 @@ func (r *requests) tell() {
 
 		if !ok {
 			return
+		}
+
+		select {
+		case <-r.late:
+			return
+		default:
 		}
 
 		cpu = next.CPU
