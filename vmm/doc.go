@@ -37,6 +37,16 @@
 // Machine.Domain is where patches of this one machine are applied; see package patch.
 // The guest isn't stopped, nor told.
 //
+// # What comes and goes
+//
+// A machine may begin with less than it can have: Config.MaxCPUs and MaxMemory say how much
+// that is, and AddCPU, RemoveCPU and AddMemory change it while the guest runs. Its operating
+// system is asked by ACPI, and its answer is theirs.
+//
+// A guest on arm64 may suspend the machine, which is then Suspended and uses no processor;
+// Wake, the power button, a button of package power, or an interrupt that the guest has
+// chosen lets it go on. Guests on amd64 suspend to idle alone, which the machine doesn't see.
+//
 // # Devices
 //
 // Device is small; a useful one is twenty lines. Package vmmtest has what its author

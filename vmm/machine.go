@@ -81,10 +81,6 @@ func New(ctx context.Context, cfg Config) (_ *Machine, err error) {
 		stopped: make(chan struct{}),
 	}
 
-	if cfg.MaxMemory > cfg.Memory {
-		m.dimms = dimms.New()
-	}
-
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.release())
@@ -165,9 +161,10 @@ func (m *Machine) create() (err error) {
 
 func (m *Machine) attach() error {
 	// The device of events first, for others to have some.
-	more := []Device{}
-	if m.dimms != nil {
-		more = append(more, m.dimms)
+	var more []Device
+	if m.cfg.MaxMemory > m.cfg.Memory {
+		m.dimms = dimms.New()
+		more = []Device{m.dimms}
 	}
 
 	list := slices.Concat([]Device{m.ged, m.cpus, m.button}, boardDevices(m.cfg.Memory), more, m.cfg.Devices)

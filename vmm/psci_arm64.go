@@ -110,10 +110,29 @@ func (c *vcpu) suspend() (Exit, bool) {
 	return Exit{}, false
 }
 
+// regCLIDR says which caches there are (Arm Architecture Reference Manual, D24.2.27), and
+// caches are those of Topology: two, one and one, of which the first two must be cleaned
+// for processors to see what others wrote.
+var regCLIDR = kvm.RegSystem(3, 1, 0, 0, 1)
+
+const caches = 3<<0 | 4<<3 | 4<<6 | 1<<21 | 3<<24 | 1<<27
+
+// init resets a vCPU to what KVM begins with. Of caches KVM makes up as few as it can,
+// and Linux believes that rather than ACPI; before Linux 6.3 that can't be changed.
+func (c *vcpu) init() error {
+	if err := c.kvm.Init(c.machine.chips.kind); err != nil {
+		return err
+	}
+
+	_ = c.kvm.SetReg(regCLIDR, caches)
+
+	return nil
+}
+
 // reset has a vCPU begin anew. All but what the guest asked for is as after a reset.
 func (c *vcpu) reset(e entry) error {
 	return firstError(
-		func() error { return c.kvm.Init(c.machine.chips.kind) },
+		c.init,
 		func() error { return c.kvm.SetReg(kvm.RegPC, e.pc) },
 		func() error { return c.kvm.SetReg(kvm.RegX(0), e.context) },
 	)

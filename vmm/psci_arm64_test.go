@@ -2,6 +2,7 @@ package vmm_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -206,6 +207,11 @@ func TestAddMemory(t *testing.T) {
 	require.ErrorIs(t, m.AddMemory(t.Context(), 2*vmm.MemoryUnit), vmm.ErrConfig)
 }
 
+// allCaches are those of a vCPU.
+func allCaches(id int, socket string) string {
+	return fmt.Sprintf("L1 Data 64K %d, L1 Instruction 64K %d, L2 Unified 1024K %d, L3 Unified 32768K %s,", id, id, id, socket)
+}
+
 // A stock kernel finds the topology.
 func TestLinux_topology(t *testing.T) {
 	if !testutil.LinuxGuest(t) {
@@ -218,9 +224,9 @@ func TestLinux_topology(t *testing.T) {
 
 	c.do("leaves")
 
-	for _, id := range []string{"0", "1", "2", "3"} {
-		c.do("cache " + id)
-		c.do("topology " + id)
+	for id, socket := range []string{"0-1", "0-1", "2-3", "2-3"} {
+		require.Equal(t, allCaches(id, socket), c.do(fmt.Sprintf("cache %d", id)))
+		require.Contains(t, c.do(fmt.Sprintf("topology %d", id)), "core "+socket)
 	}
 
 	c.send("off")

@@ -176,7 +176,7 @@ func (m *Machine) wire() error {
 	m.chips.kind = kind
 
 	for _, c := range m.vcpus {
-		if err := c.kvm.Init(kind); err != nil {
+		if err := c.init(); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,7 @@ package vmm
 
 import "github.com/vgraft/vgraft/patch"
 
-// Wake wakes a machine that its guest has suspended; then it is Running. The error wraps
+// Wake wakes a machine that its guest has suspended; soon it is Running. The error wraps
 // ErrState if it isn't suspended.
 func (m *Machine) Wake() error {
 	woken := false

@@ -50,7 +50,7 @@ while read -r cmd arg; do
 	irqs) awk '/ACPI:Ged/ { n = 0; for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i; print "irqs=" n }' /proc/interrupts;;
 	devices) for d in /sys/bus/acpi/devices/*; do echo "${d##*/}=$(cat $d/status 2>/dev/null)"; done; ls /sys/bus/acpi/drivers | tr '\n' ' ' | sed 's/^/drivers=/'; echo;;
 	dmesg) dmesg | grep -iE 'acpi|crng|vmgenid|thermal|battery' | sed 's/^/log: /'; dmesg | grep -E 'ACPI (BIOS|Error|Warning|Exception)|ACPI:.*([Ff]ailed|[Ii]nvalid)|Firmware Bug|FW_|BUG:' | sed 's/^/dmesg: /';;
-	off) stty -echo; cat /dev/input/event* | head -c 1 >/dev/null; stty -echo; poweroff -f;;
+	off) for e in /dev/input/event*; do (dd if=$e of=/dev/null bs=24 count=1 2>/dev/null; stty -echo; poweroff -f) & done; wait;;
 	esac
 	echo "end"
 done
