@@ -77,7 +77,7 @@ func TestCode_composed(t *testing.T) {
 		eax + dx + "66ef":                  code().Out(2, 0x3f8, 0x1234_5678),
 		eax + dx + "ef":                    code().Out(4, 0x3f8, 0x1234_5678),
 		"48b80000000000000000" + dx + "ed": code().In(4, 0x3f8),
-		"48b8003400000000000048ba0406000000000000" + "66ef" + "f390" + "ebfc": code().PowerOff(),
+		"48b83400000000000000" + "48ba0006000000000000" + "ee" + "f390" + "ebfc": code().PowerOff(),
 		"0f0b0102": code().Raw(0x0f, 0x0b).Raw().Raw(1, 2),
 		"":         code(),
 	} {
