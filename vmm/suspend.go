@@ -32,7 +32,7 @@ func (m *Machine) wake(s patch.Section) bool {
 }
 
 // fallAsleep is called by the vCPU's thread, in a section.
-func (c *vcpu) fallAsleep(e entry) {
+func (c *vcpu) fallAsleep(e entry) { //nolint:unused // on arm64
 	c.sleeper = e
 
 	m := c.machine

@@ -53,7 +53,7 @@ const (
 
 // entry is where a vCPU begins after a reset, and what is in its first register.
 type entry struct {
-	pc, context uint64
+	pc, context uint64 //nolint:unused // on arm64
 }
 
 // post has the thread carry out an order as soon as it is out of the guest. It doesn't

@@ -59,7 +59,7 @@ func setAttr[T any](f *file, a Attr, value *T) error {
 }
 
 // hasAttr says whether the kernel knows the attribute.
-func hasAttr(f *file, a Attr) (bool, error) {
+func hasAttr(f *file, a Attr) (bool, error) { //nolint:unused // on arm64
 	d := &deviceAttr{group: a.Group, attr: a.Attr}
 
 	err := ioctl(f, "KVM_HAS_DEVICE_ATTR", kvm.IIOW(nrHasDeviceAttr, unsafe.Sizeof(*d)), d)

@@ -1,7 +1,7 @@
 package acpi
 
-// Flags of the MADT.
-const MADTPCATCompat = 1 << 0 // there are also two 8259
+// MADTPCATCompat is a flag of the MADT: there are also two 8259.
+const MADTPCATCompat = 1 << 0
 
 // Flags of processors in the MADT: LocalAPIC, LocalX2APIC and GICC.
 const (

@@ -33,7 +33,7 @@ func (d *dumper) line(s string) {
 	}
 
 	d.w.WriteString(s)
-	d.w.WriteByte('\n')
+	d.w.WriteString("\n")
 }
 
 func (d *dumper) list(list []*Node) {
