@@ -291,12 +291,18 @@ func (r *reach) otherContext(s, now *program.Symbol) string {
 // the same would be the same had they been made for the fixed version; and who calls a function
 // value, or through an interface, assumes nothing.
 func (r *reach) otherCallers(s *program.Symbol) string {
-	seen := map[*program.Symbol]bool{s: true}
+	again := callsOne(s, func(f *program.Symbol) bool { return f == s })
+	seen := map[*program.Symbol]bool{}
 
 	for queue := []*program.Symbol{s}; len(queue) > 0; queue = queue[1:] {
 		for _, e := range r.refs.in[queue[0]] {
 			from := e.from
-			if !from.IsText() || seen[from] {
+
+			switch {
+			case !from.IsText() || seen[from]:
+				continue
+			case from == s:
+				again = true
 				continue
 			}
 
@@ -309,7 +315,27 @@ func (r *reach) otherCallers(s *program.Symbol) string {
 		}
 	}
 
+	if again && !takesNumbers(s) {
+		return "it leads to itself by calls: what runs of the old version may not know what the new one does with its arguments"
+	}
+
 	return ""
+}
+
+// takesNumbers says whether a function is given nothing that could be on a stack: numbers alone,
+// and no captured variables.
+func takesNumbers(s *program.Symbol) bool {
+	sig, ok := s.Signature()
+
+	return ok && !isNumbered(s.Name) && !slices.ContainsFunc(sig, func(t string) bool {
+		t, in := strings.CutPrefix(t, "in ")
+		return in && !slices.Contains(numbers, t)
+	})
+}
+
+var numbers = []string{
+	"bool", "int", "int8", "int16", "int32", "int64", "uint", "uint8", "uint16", "uint32", "uint64", "uintptr",
+	"float32", "float64", "complex64", "complex128",
 }
 
 // retarget has an entry that leads to a stale function of a payload below lead to the fixed
