@@ -28,8 +28,8 @@ func guestPackages() []string {
 // outside of all sections, since it waits: the threads of vCPUs and the goroutines of
 // devices. The texts of errors, which a logger may ask for, are left out.
 //
-// Slots can't reach the rest of the first figure, which is platform.Stop itself: it is in the
-// table of an interface, and calls a slot.
+// Slots can't reach the rest of the first figure, platform.Stop and platform.Wake themselves:
+// they are in the table of an interface, and call slots.
 func TestCoverage(t *testing.T) {
 	if testing.Short() || runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		t.Skip("builds a program, for linux/amd64")
@@ -70,7 +70,7 @@ func TestCoverage(t *testing.T) {
 
 	t.Run("in sections", func(t *testing.T) {
 		r := cover(t, sections...)
-		require.GreaterOrEqual(t, r.Percent(), 98.0)
+		require.GreaterOrEqual(t, r.Percent(), 97.8)
 
 		// All that devices do with an exit, how it is found out which one it is for, and what
 		// they have KVM do.
@@ -81,7 +81,7 @@ func TestCoverage(t *testing.T) {
 		}
 
 		for _, f := range r.Uncovered {
-			require.Equal(t, module+"vmm.platform.Stop", f.Function)
+			require.Contains(t, []string{module + "vmm.platform.Stop", module + "vmm.platform.Wake"}, f.Function)
 		}
 	})
 
