@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -388,9 +389,22 @@ func testPerformance(g *guest, f *machine) {
 	require.Equal(g.t, "3000", cppc["acpi_cppc/nominal_freq"])
 	require.Equal(g.t, "cppc_cpufreq", cppc["cpufreq/scaling_driver"])
 
+	// The kernel reads the counters twice, a few µs apart by its clock; on a host with other
+	// work a reading now and then has another reader's, or a pause of the vCPU, in between.
 	near := func(what string, want float64) {
-		got, err := strconv.ParseFloat(g.ask("cppc")["cpufreq/cpuinfo_cur_freq"], 64)
-		require.NoError(g.t, err)
+		var got float64
+
+		for range 10 {
+			var err error
+
+			got, err = strconv.ParseFloat(g.ask("cppc")["cpufreq/cpuinfo_cur_freq"], 64)
+			require.NoError(g.t, err)
+
+			if math.Abs(got-want) <= want/20 {
+				return
+			}
+		}
+
 		require.InEpsilon(g.t, want, got, 0.05, what)
 	}
 
