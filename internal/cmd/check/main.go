@@ -61,7 +61,7 @@ var steps = []struct {
 const nestHere = "{nest}"
 
 // onARM are the packages whose tests run on arm64 too.
-var onARM = []string{"./internal/kvm", "./internal/guestmem", "./internal/boot", "./internal/device/ged", "./internal/device/pl011", "./internal/device/pl031", "./vmm", "./vmm/power"}
+var onARM = []string{"./internal/kvm", "./internal/guestmem", "./internal/boot", "./internal/device/ged", "./internal/device/pl011", "./internal/device/pl031", "./vmm", "./vmm/power", "./examples/acpi"}
 
 func check(ctx context.Context) error {
 	if err := install(ctx); err != nil {
