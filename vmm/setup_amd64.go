@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/vgraft/vgraft/internal/boot"
 	"github.com/vgraft/vgraft/internal/guestmem"
@@ -14,64 +13,11 @@ import (
 )
 
 // required is what we can't do without.
-var required = []struct {
-	capability kvm.Capability
-	name       string
-}{
+var required = []requirement{
 	{kvm.CapUserMemory, "KVM_CAP_USER_MEMORY"},
 	{kvm.CapIRQChip, "KVM_CAP_IRQCHIP"},
 	{kvm.CapPIT2, "KVM_CAP_PIT2"},
 	{kvm.CapImmediateExit, "KVM_CAP_IMMEDIATE_EXIT"},
-}
-
-// missing lists what this host's KVM lacks.
-func missing(sys *kvm.System) ([]string, error) {
-	var names []string
-
-	for _, r := range required {
-		v, err := sys.Check(r.capability)
-		if err != nil {
-			return nil, err
-		}
-
-		if v == 0 {
-			names = append(names, r.name)
-		}
-	}
-
-	return names, nil
-}
-
-// hostCPUs is how many vCPUs this host's KVM allows in a VM.
-func hostCPUs(sys *kvm.System) (int, error) {
-	n, err := sys.Check(kvm.CapMaxVCPUs)
-	if err != nil {
-		return 0, err
-	}
-
-	return min(n, maxCPUs), nil
-}
-
-func checkHost(sys *kvm.System, cpus int) error {
-	lacks, err := missing(sys)
-	if err != nil {
-		return err
-	}
-
-	if len(lacks) > 0 {
-		return fmt.Errorf("%w: %s", ErrNotSupported, strings.Join(lacks, ", "))
-	}
-
-	n, err := hostCPUs(sys)
-	if err != nil {
-		return err
-	}
-
-	if cpus > n {
-		return configError("%d CPUs, but this host allows %d", cpus, n)
-	}
-
-	return nil
 }
 
 func createVM(sys *kvm.System, _ *guestmem.Memory, _ guestmem.Range) (*kvm.VM, error) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"strings"
 
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/kvm"
@@ -13,66 +12,13 @@ import (
 )
 
 // required is what we can't do without.
-var required = []struct {
-	capability kvm.Capability
-	name       string
-}{
+var required = []requirement{
 	{kvm.CapUserMemory, "KVM_CAP_USER_MEMORY"},
 	{kvm.CapIRQChip, "KVM_CAP_IRQCHIP"},
 	{kvm.CapDeviceControl, "KVM_CAP_DEVICE_CTRL"},
 	{kvm.CapOneReg, "KVM_CAP_ONE_REG"},
 	{kvm.CapPSCI, "KVM_CAP_ARM_PSCI_0_2"},
 	{kvm.CapImmediateExit, "KVM_CAP_IMMEDIATE_EXIT"},
-}
-
-// missing lists what this host's KVM lacks.
-func missing(sys *kvm.System) ([]string, error) {
-	var names []string
-
-	for _, r := range required {
-		v, err := sys.Check(r.capability)
-		if err != nil {
-			return nil, err
-		}
-
-		if v == 0 {
-			names = append(names, r.name)
-		}
-	}
-
-	return names, nil
-}
-
-// hostCPUs is how many vCPUs this host's KVM allows in a VM.
-func hostCPUs(sys *kvm.System) (int, error) {
-	n, err := sys.Check(kvm.CapMaxVCPUs)
-	if err != nil {
-		return 0, err
-	}
-
-	return min(n, maxCPUs), nil
-}
-
-func checkHost(sys *kvm.System, cpus int) error {
-	lacks, err := missing(sys)
-	if err != nil {
-		return err
-	}
-
-	if len(lacks) > 0 {
-		return fmt.Errorf("%w: %s", ErrNotSupported, strings.Join(lacks, ", "))
-	}
-
-	n, err := hostCPUs(sys)
-	if err != nil {
-		return err
-	}
-
-	if cpus > n {
-		return configError("%d CPUs, but this host allows %d", cpus, n)
-	}
-
-	return nil
 }
 
 func probe(sys *kvm.System) (h Host, err error) {
