@@ -132,6 +132,13 @@ func (r *Report) link(base, fixed *Build, o Options) ([]*program.Program, error)
 		case err != nil:
 			r.refuse(o, Refusal{Kind: RefuseBuildID, Symbol: names[i], Detail: err.Error(), Advice: kinds[RefuseBuildID].advice})
 		}
+
+		for _, pkg := range progs[i].Undescribed() {
+			r.refuse(o, Refusal{
+				Kind: RefuseFlags, Symbol: pkg, Detail: names[i] + ": compiled without debugging information, so nothing tells what types its functions use",
+				Advice: "build without -dwarf=false",
+			})
+		}
 	}
 
 	return progs, nil
