@@ -20,6 +20,7 @@ import (
 //
 //	want: safe                 a payload, and with it the answers of the fixed program
 //	want: right                either that, or a refusal of any kind
+//	want: unloadable TEXT      a payload, and the process refuses to load it with an error that has the text
 //	want: nothing              no change at all
 //	want: refuse KIND SYMBOL   a refusal; KIND may be a|b, SYMBOL may be *. All lines must come true.
 //	options: process-wide      and entries: what the author allows
@@ -153,6 +154,17 @@ func checkPatched(t *testing.T, p *pair, b *builds, report *elfdiff.Report, was,
 	}
 
 	proc.ok("gc")
+
+	if p.outcome == "unloadable" {
+		answer := proc.ask("load " + file)
+		require.Contains(t, answer, "error: ", "UNSOUND: the payload was loaded.\n%s", p.comment)
+		require.Contains(t, answer, p.why)
+		require.Equal(t, was, proc.calls(p.calls), "the refused payload has changed something")
+		proc.end()
+
+		return
+	}
+
 	proc.ok("load " + file)
 
 	if !p.stateful {
