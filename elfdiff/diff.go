@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -214,6 +215,7 @@ type analysis struct {
 	buildInfo [2]*BuildInfo
 
 	slots      []slot                     // of the base
+	kept       string                     // how an implementation of a slot may be kept; empty is not at all
 	stale      map[*program.Symbol]*stale // functions of the base
 	bound      map[string]bool            // slots that the payload binds
 	words      map[place]word
@@ -262,6 +264,7 @@ func (a *analysis) run() {
 	}
 
 	a.slots, _ = findSlots(a.base)
+	a.kept = cmp.Or(keepsSlots(a.base), keepsSlots(a.fixed))
 
 	calledMethods(a.base, a.calledBefore)
 	maps.Copy(a.called, a.calledBefore)
