@@ -162,6 +162,9 @@ func TestIASL_sources(t *testing.T) {
 	for _, s := range samples() {
 		require.Contains(t, left, s.name)
 		delete(left, s.name)
+
+		require.True(t, s.newer || s.older, s.name)
+		require.Equal(t, !s.newer || !s.older, unknown[s.name] != "", s.name)
 	}
 
 	require.Empty(t, left)
