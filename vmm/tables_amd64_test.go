@@ -31,7 +31,7 @@ import (
 // The tables of machines on both architectures are made here, where ACPICA's programs are.
 
 // attached are devices on a platform.
-func attached(t *testing.T, p *devicetest.Platform, devices ...vmm.Device) []vmm.Device {
+func attached(t testing.TB, p *devicetest.Platform, devices ...vmm.Device) []vmm.Device {
 	t.Helper()
 
 	for _, d := range devices {
@@ -275,4 +275,52 @@ func interpret(t *testing.T, set *acpi.Set, fill, commands, name string) string 
 	require.Contains(t, out, "No outstanding allocations", name)
 
 	return out
+}
+
+// BenchmarkTables makes the tables of a machine and lays them out, as New does: the least
+// machine, and one with all features.
+func BenchmarkTables(b *testing.B) {
+	virt := func(b *testing.B, n int, more ...vmm.Device) func() (*acpi.Set, error) {
+		devices := attached(b, devicetest.NewVirtPlatform(b, n), append([]vmm.Device{cpus.New(), power.NewButton(), pl011.New(nil, nil)}, more...)...)
+
+		return func() (*acpi.Set, error) { return vmm.VirtSet(n, false, devices) }
+	}
+	pc := func(b *testing.B, n int, more ...vmm.Device) func() (*acpi.Set, error) {
+		own := []vmm.Device{cpus.New(), power.NewButton(), cmos.New(1<<30, nil), board.New(nil), uart.New(nil, nil)}
+		devices := attached(b, devicetest.NewPCPlatform(b, n), append(own, more...)...)
+
+		return func() (*acpi.Set, error) { return vmm.PCSet(n, devices) }
+	}
+
+	for _, c := range []struct {
+		name  string
+		build func(b *testing.B) func() (*acpi.Set, error)
+	}{
+		{"arm64/cpus=1", func(b *testing.B) func() (*acpi.Set, error) { return virt(b, 1) }},
+		{"arm64/cpus=16/features", func(b *testing.B) func() (*acpi.Set, error) { return virt(b, 16, features()...) }},
+		{"amd64/cpus=1", func(b *testing.B) func() (*acpi.Set, error) { return pc(b, 1) }},
+		{"amd64/cpus=16/features", func(b *testing.B) func() (*acpi.Set, error) { return pc(b, 16, features()...) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			build, size := c.build(b), 0
+
+			b.ReportAllocs()
+
+			for b.Loop() {
+				set, err := build()
+				if err != nil {
+					b.Fatal(err)
+				}
+
+				image, err := set.Image(acpi.Placement{Base: arm64.ACPI, Size: arm64.ACPISize})
+				if err != nil {
+					b.Fatal(err)
+				}
+
+				size = len(image.Bytes)
+			}
+
+			b.ReportMetric(float64(size), "bytes")
+		})
+	}
 }
