@@ -36,11 +36,14 @@ func (t Topology) valid(cpus int) bool {
 
 const cacheLine = 64
 
-// cache is a cache of a size in KiB.
-func cache(kib uint32, ways uint8, kind uint8, next uint32) *acpi.CacheNode {
+// cache is a cache of a size in KiB, with the number that no other one has.
+func cache(id *uint32, kib uint32, ways uint8, kind uint8, next uint32) *acpi.CacheNode {
+	*id++
+
 	return &acpi.CacheNode{
+		CacheID: *id,
 		Flags: acpi.CacheSizeValid | acpi.CacheSetsValid | acpi.CacheAssociativityValid | acpi.CacheAllocationValid |
-			acpi.CacheTypeValid | acpi.CacheWritePolicyValid | acpi.CacheLineSizeValid,
+			acpi.CacheTypeValid | acpi.CacheWritePolicyValid | acpi.CacheLineSizeValid | acpi.CacheIDValid,
 		NextLevelOfCache: next,
 		Size:             kib << 10, NumberOfSets: kib << 10 / cacheLine / uint32(ways), Associativity: ways,
 		Attributes: kind | acpi.CacheAllocate | acpi.CacheWriteBack, LineSize: cacheLine,
@@ -51,11 +54,11 @@ func cache(kib uint32, ways uint8, kind uint8, next uint32) *acpi.CacheNode {
 // node lists, and the next levels of these, come behind those of the nodes below. So a
 // cache is either listed or is a next level, and never both.
 func (t Topology) pptt() *acpi.PPTT {
-	p := &acpi.PPTT{Header: header(2)}
-	id := uint32(0)
+	p := &acpi.PPTT{Header: header(3)}
+	id, caches := uint32(0), uint32(0)
 
 	for range t.Sockets {
-		third := p.Add(cache(32<<10, 16, acpi.CacheUnified, 0))
+		third := p.Add(cache(&caches, 32<<10, 16, acpi.CacheUnified, 0))
 		socket := p.Add(&acpi.ProcessorNode{
 			Flags: acpi.PPTTPhysicalPackage | acpi.PPTTIdentical, PrivateResources: []uint32{third},
 		})
@@ -67,9 +70,9 @@ func (t Topology) pptt() *acpi.PPTT {
 			}
 
 			for range t.Cores {
-				second := p.Add(cache(1<<10, 8, acpi.CacheUnified, 0))
-				data := p.Add(cache(64, 4, acpi.CacheData, second))
-				code := p.Add(cache(64, 4, acpi.CacheInstruction, second))
+				second := p.Add(cache(&caches, 1<<10, 8, acpi.CacheUnified, 0))
+				data := p.Add(cache(&caches, 64, 4, acpi.CacheData, second))
+				code := p.Add(cache(&caches, 64, 4, acpi.CacheInstruction, second))
 
 				p.Add(&acpi.ProcessorNode{
 					Flags: acpi.PPTTProcessorValid | acpi.PPTTLeaf, Parent: parent, ACPIProcessorID: id,

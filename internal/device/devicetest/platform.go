@@ -30,6 +30,7 @@ const (
 
 // board is what differs between architectures.
 type board struct {
+	arch        string // whose machines it is like
 	memory      func() (*guestmem.Memory, error)
 	ram         uint64 // where it begins
 	lines       uint32
@@ -39,6 +40,7 @@ type board struct {
 
 func pc() board {
 	return board{
+		arch: "amd64",
 		memory: func() (*guestmem.Memory, error) {
 			return guestmem.New(MemorySize, guestmem.Range{Base: layout.HoleStart, Size: layout.HoleEnd - layout.HoleStart})
 		},
@@ -52,6 +54,7 @@ func pc() board {
 
 func virt() board {
 	return board{
+		arch:   "arm64",
 		memory: func() (*guestmem.Memory, error) { return guestmem.NewAt(arm64.RAM, MemorySize) },
 		ram:    arm64.RAM,
 		lines:  arm64.GSIMax, firstNumber: arm64.SPI,
@@ -333,3 +336,6 @@ func (l *Line) Wait(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// Arch is that of the machines that the platform is like.
+func (p *Platform) Arch() string { return p.arch }

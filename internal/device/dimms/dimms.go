@@ -242,6 +242,8 @@ func (d *Slots) slot(n int) aml.Object {
 			aml.If(aml.And(flags, aml.Integer(flagEnabled), nil), aml.Return(aml.Integer(present))),
 			aml.Return(aml.Zero)),
 		aml.SerializedMethod("_CRS", 0, 0,
+			// A window of no size can't be at a fixed place (§6.4.3.5).
+			aml.If(aml.LEqual(aml.Path("HSIZ"), aml.Zero), aml.Return(aml.ResourceTemplate())),
 			aml.Name("RBUF", aml.ResourceTemplate(window)),
 			aml.CreateQWordField(aml.Path("RBUF"), aml.Integer(crsMin), "RMIN"),
 			aml.CreateQWordField(aml.Path("RBUF"), aml.Integer(crsMax), "RMAX"),
