@@ -33,6 +33,8 @@ echo "tables=$(ls /sys/firmware/acpi/tables | tr '\n' ' ')"
 echo "console=$(cat /sys/class/tty/console/active)"
 echo "devices=$(ls /sys/bus/acpi/devices | tr '\n' ' ')"
 echo "clocksource=$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+echo "date=$(date +%s) rtc $(cat /sys/class/rtc/rtc0/since_epoch) $(cat /sys/class/rtc/rtc0/name) $(cat /sys/class/rtc/rtc0/hctosys)"
+echo "ptp=$(cat /sys/class/ptp/ptp*/clock_name)"
 echo "kaslr=$(dmesg | grep -o 'KASLR [a-z].*')"
 echo "random=$(dmesg | grep -m 1 'crng init done')"
 dmesg | grep -iE 'CRC check failed|ACPI.*(error|warn|bug|fail|excep|invalid)|BUG|WARNING|Firmware Bug|FW_|Call trace|efi:.*(fail|error)|GIC.*(fail|error)|psci.*(fail|error)' | sed 's/^/dmesg: /'
@@ -41,6 +43,7 @@ echo "ready"
 while read -r cmd arg; do
 	case $cmd in
 	echo) echo "got=$arg";;
+	clock) date -s @$arg >/dev/null; hwclock -u -w -f /dev/rtc0; echo "clock=$? $(cat /sys/class/rtc/rtc0/since_epoch)";;
 	ged) echo "ged=$(awk '/ACPI:Ged/ { n = 0; for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i; print n }' /proc/interrupts)";;
 	off) stty -echo; poweroff -f;;
 	reset) stty -echo; reboot -f;;
@@ -125,6 +128,25 @@ func TestLinux(t *testing.T) {
 			require.NoError(t, err)
 			require.InEpsilon(t, c.memory, total<<10, 0.4, "MemTotal")
 			require.Less(t, total<<10, c.memory)
+
+			// It has set its clock by ours, and may set ours. KVM has another one for it.
+			var now, rtc int64
+
+			_, err = fmt.Sscanf(g.value("date="), "%d rtc %d rtc-efi rtc-efi.0 1", &now, &rtc)
+			require.NoError(t, err, g.value("date="))
+			require.InDelta(t, time.Now().Unix(), now, 30)
+			require.InDelta(t, now, rtc, 5)
+			require.Equal(t, "KVM virtual PTP", g.value("ptp="))
+
+			g.send("clock 1500000000")
+			g.until("the clock", func(s string) bool {
+				_, after, ok := strings.Cut(s, "clock=")
+				return ok && strings.Contains(after, "\n")
+			})
+
+			_, err = fmt.Sscanf(g.value("clock="), "0 %d", &rtc)
+			require.NoError(t, err, g.value("clock="))
+			require.InDelta(t, 1500000000, rtc, 30)
 
 			require.Equal(t, "KASLR enabled", g.value("kaslr="))
 			require.Contains(t, g.value("random="), "[    0.000000]", "ready before anything can ask")

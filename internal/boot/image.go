@@ -102,6 +102,7 @@ func (k *Kernel) loadImage(p Params) (Entry, error) {
 		data []byte
 	}{
 		{"EFI tables", arm64.EFI, efiTables(p.RSDP)},
+		{"EFI services", arm64.Runtime, runtimeTable()},
 		{"memory map", arm64.EFIMap, memory},
 		{"device tree", arm64.FDT, tree},
 	} {
