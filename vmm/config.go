@@ -81,6 +81,10 @@ func (c Config) withDefaults() Config {
 		c.MaxCPUs = c.CPUs
 	}
 
+	if hasTopology && c.Topology.Caches == (Caches{}) {
+		c.Topology.Caches = hostCaches()
+	}
+
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -35,6 +35,7 @@ while read -r cmd arg; do
 	mem) echo mem >/sys/power/state; echo "$n: $? $(cpus)";;
 	leaves) echo "$n: $(ls cpu0/cache | tr '\n' ' ') $(dmesg | grep -iE 'cacheinfo|PPTT' | tr '\n' ';')";;
 	cache) echo "$n: $(cd cpu$arg/cache && for i in index*; do echo "L$(cat $i/level) $(cat $i/type) $(cat $i/size) $(cat $i/shared_cpu_list),"; done | tr '\n' ' ')";;
+	lines) echo "$n: $(cd cpu1/cache && cat index*/coherency_line_size index*/ways_of_associativity | tr '\n' ' ')";;
 	topology) echo "$n: package $(cat cpu$arg/topology/physical_package_id) cluster $(cat cpu$arg/topology/cluster_cpus_list) core $(cat cpu$arg/topology/core_siblings_list)";;
 	total) echo "$n: $(awk '/MemTotal/ { print $2 }' /proc/meminfo)";;
 	blocks) echo "$n: $(ls -d /sys/devices/system/memory/memory* | wc -l) $(cat /sys/devices/system/memory/block_size_bytes) $(grep -l offline /sys/devices/system/memory/*/state | wc -l)";;
@@ -109,7 +110,12 @@ func TestLinux_hotplug(t *testing.T) {
 
 	testutil.NoLeaks(t)
 
-	c := commanded(t, vmm.Config{Memory: 384 << 20, MaxMemory: 1024 << 20, CPUs: 2, MaxCPUs: 3})
+	cfg := vmm.Config{Memory: 384 << 20, MaxMemory: 1024 << 20, CPUs: 2, MaxCPUs: 3}
+	if runtime.GOARCH == "arm64" {
+		cfg.Topology.Caches = vmm.UsualCaches // whatever the host has
+	}
+
+	c := commanded(t, cfg)
 
 	require.Contains(t, c.do("cpus"), "online 0-1 present")
 
