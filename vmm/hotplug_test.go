@@ -1,6 +1,7 @@
 package vmm_test
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/vgraft/vgraft/internal/nest"
 	"github.com/vgraft/vgraft/internal/testutil"
@@ -33,6 +35,9 @@ while read -r cmd arg; do
 	down) echo 0 >cpu$arg/online; echo "$n: $? $(cpus)";;
 	modes) echo "$n: $(cat /sys/power/state) $(cat /sys/power/mem_sleep)";;
 	mem) echo mem >/sys/power/state; echo "$n: $? $(cpus)";;
+	wakeup) echo enabled >/sys/class/tty/ttyS0/power/wakeup; echo "$n: $?";;
+	freeze) echo freeze >/sys/power/state; echo "$n: $? $(cpus)";;
+	slept) echo "$n: $(cat /sys/power/suspend_stats/success)";;
 	leaves) echo "$n: $(ls cpu0/cache | tr '\n' ' ') $(dmesg | grep -iE 'cacheinfo|PPTT' | tr '\n' ';')";;
 	cache) echo "$n: $(cd cpu$arg/cache && for i in index*; do echo "L$(cat $i/level) $(cat $i/type) $(cat $i/size) $(cat $i/shared_cpu_list),"; done | tr '\n' ' ')";;
 	lines) echo "$n: $(cd cpu1/cache && cat index*/coherency_line_size index*/ways_of_associativity | tr '\n' ' ')";;
@@ -135,6 +140,8 @@ func TestLinux_hotplug(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
 		require.Equal(t, "L1 Data 64K 2, L1 Instruction 64K 2, L2 Unified 1024K 2, L3 Unified 32768K 0-2,", c.do("cache 2"))
 		c.sleeps("0 online 0-2")
+	} else {
+		c.freezes("online 0-2")
 	}
 
 	require.NoError(t, c.m.RemoveCPU(c.ctx, 2))
@@ -215,4 +222,62 @@ func (c *commander) sleeps(want string) {
 		require.Equal(t, vmm.Running, c.m.State())
 		require.ErrorIs(t, c.m.Wake(), vmm.ErrState)
 	}
+}
+
+// freezes has the guest suspend to idle, which its machine doesn't see: its vCPUs only wait.
+// Linux wakes up by interrupts of which it was told that they may wake it, as it can be of
+// the serial port's; events of ACPI, a button's say, are not among them on such a machine, nor
+// is the clock's alarm.
+func (c *commander) freezes(want string) {
+	c.t.Helper()
+
+	t := c.t
+
+	require.Equal(t, "freeze mem disk [s2idle]", c.do("modes"))
+	require.Equal(t, "0", c.do("wakeup"))
+
+	for n, command := range []string{"freeze", "mem"} {
+		c.n++
+		c.send(command)
+
+		start, used := time.Now(), cpuTime(t)
+
+		// What comes before it sleeps is only input, and blanks mean nothing.
+		c.ticks(time.Second, func() bool {
+			_, err := io.WriteString(c.keys, " ")
+			require.NoError(t, err)
+
+			return strings.Contains(c.output(), "\n"+strconv.Itoa(c.n)+": ")
+		})
+
+		require.Contains(t, c.result(command), "0 "+want)
+		t.Logf("awake after %v, of which the machine used %v", time.Since(start), cpuTime(t)-used)
+		require.Equal(t, strconv.Itoa(n+1), c.do("slept"))
+		require.Equal(t, vmm.Running, c.m.State())
+		require.ErrorIs(t, c.m.Wake(), vmm.ErrState)
+	}
+}
+
+// ticks does something now and then until it says that it is enough.
+func (c *commander) ticks(pause time.Duration, enough func() bool) {
+	c.t.Helper()
+
+	for !enough() {
+		select {
+		case <-time.After(pause):
+		case <-c.ctx.Done():
+			c.t.Fatal("the guest doesn't go on")
+		}
+	}
+}
+
+// cpuTime is what this process has used.
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+
+	var u unix.Rusage
+
+	require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &u))
+
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
