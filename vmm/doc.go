@@ -40,7 +40,7 @@
 // # What comes and goes
 //
 // A machine may begin with less than it can have: Config.MaxCPUs and MaxMemory say how much
-// that is, and AddCPU, RemoveCPU and AddMemory change it while the guest runs. Its operating
+// that is, and AddCPU, RemoveCPU, AddMemory and RemoveMemory change it while the guest runs. Its operating
 // system is asked by ACPI, and its answer is theirs.
 //
 // A guest on arm64 may suspend the machine, which is then Suspended and uses no processor;

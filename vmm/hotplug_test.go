@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/nest"
 	"github.com/vgraft/vgraft/internal/testutil"
 	"github.com/vgraft/vgraft/vmm"
@@ -44,7 +45,7 @@ while read -r cmd arg; do
 	topology) echo "$n: package $(cat cpu$arg/topology/physical_package_id) cluster $(cat cpu$arg/topology/cluster_cpus_list) core $(cat cpu$arg/topology/core_siblings_list)";;
 	total) echo "$n: $(awk '/MemTotal/ { print $2 }' /proc/meminfo)";;
 	blocks) echo "$n: $(ls -d /sys/devices/system/memory/memory* | wc -l) $(cat /sys/devices/system/memory/block_size_bytes) $(grep -l offline /sys/devices/system/memory/*/state | wc -l)";;
-	online) for i in /sys/devices/system/memory/memory*/state; do grep -q offline $i && echo online >$i; done; echo "$n: $?";;
+	online) for i in /sys/devices/system/memory/memory*/state; do grep -q offline $i && echo online_movable >$i; done; echo "$n: $?";;
 	log) dmesg | grep -iE "$arg" | tail -20 | sed "s/^/log: /"; echo "$n: end";;
 	off) stty -echo; poweroff -f;;
 	esac
@@ -95,7 +96,8 @@ func commanded(t *testing.T, cfg vmm.Config) *commander {
 	kernel, err := nest.Kernel(t.Context(), nest.Cloud) // the other one has no ACPI_HOTPLUG_MEMORY
 	require.NoError(t, err)
 
-	cmdline := "panic=-1 quiet"
+	// Newer kernels bring memory online by themselves, and not so that it can go again.
+	cmdline := "panic=-1 quiet memhp_default_state=offline"
 	if runtime.GOARCH == "amd64" {
 		cmdline += " console=ttyS0"
 	}
@@ -158,12 +160,16 @@ func TestLinux_hotplug(t *testing.T) {
 	require.NoError(t, err)
 	c.do("blocks")
 
-	for range 2 {
-		require.NoError(t, c.m.AddMemory(c.ctx, 256<<20))
+	for want := range 2 {
+		id, err := c.m.AddMemory(c.ctx, 256<<20)
+		require.NoError(t, err)
+		require.Equal(t, want, id)
 	}
 
-	require.ErrorIs(t, c.m.AddMemory(c.ctx, 256<<20), vmm.ErrConfig)
-	require.ErrorIs(t, c.m.AddMemory(c.ctx, vmm.MemoryUnit/2), vmm.ErrConfig)
+	for _, n := range []uint64{256 << 20, vmm.MemoryUnit / 2} {
+		_, err = c.m.AddMemory(c.ctx, n)
+		require.ErrorIs(t, err, vmm.ErrConfig)
+	}
 	c.do("blocks")
 	c.do("online")
 	c.do("blocks")
@@ -171,6 +177,8 @@ func TestLinux_hotplug(t *testing.T) {
 	after, err := strconv.Atoi(c.do("total"))
 	require.NoError(t, err)
 	require.Greater(t, after, before+500<<10)
+
+	c.givesBack(before)
 
 	c.do("log ACPI (error|warning|bios|exception)|Firmware Bug|AE_[A-Z]|Eject incomplete")
 	require.NotContains(t, c.output(), "log: ")
@@ -280,4 +288,38 @@ func cpuTime(t *testing.T) time.Duration {
 	require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &u))
 
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// givesBack has the guest give back two times 256 MiB that have come, and take them again.
+func (c *commander) givesBack(total int) {
+	c.t.Helper()
+
+	t, ram := c.t, len(c.m.Memory().(*guestmem.Memory).Ranges())
+	blocks := c.do("blocks")
+
+	for _, id := range []int{-1, 2, 16} {
+		require.ErrorIs(t, c.m.RemoveMemory(c.ctx, id), vmm.ErrConfig)
+	}
+
+	require.NoError(t, c.m.RemoveMemory(c.ctx, 0))
+	require.ErrorIs(t, c.m.RemoveMemory(c.ctx, 0), vmm.ErrConfig)
+	require.Len(t, c.m.Memory().(*guestmem.Memory).Ranges(), ram-1)
+
+	left, err := strconv.Atoi(c.do("total"))
+	require.NoError(t, err)
+	require.InDelta(t, total+256<<10, left, 20<<10)
+
+	for range 2 { // before it is in use
+		id, err := c.m.AddMemory(c.ctx, 256<<20)
+		require.NoError(t, err)
+		require.NoError(t, c.m.RemoveMemory(c.ctx, id))
+	}
+
+	id, err := c.m.AddMemory(c.ctx, 256<<20)
+	require.NoError(t, err)
+	c.do("online")
+	require.Equal(t, blocks, c.do("blocks"))
+	require.NoError(t, c.m.RemoveMemory(c.ctx, 1))
+	require.NoError(t, c.m.RemoveMemory(c.ctx, id))
+	require.Len(t, c.m.Memory().(*guestmem.Memory).Ranges(), ram-2)
 }

@@ -187,12 +187,18 @@ func TestAddMemory(t *testing.T) {
 	cfg.MaxMemory = cfg.Memory + 2*vmm.MemoryUnit
 	m := create(t, cfg)
 
-	require.ErrorIs(t, m.AddMemory(t.Context(), vmm.MemoryUnit), vmm.ErrState)
+	addMemory := func(ctx context.Context, n uint64) error {
+		_, err := m.AddMemory(ctx, n)
+		return err
+	}
+
+	require.ErrorIs(t, addMemory(t.Context(), vmm.MemoryUnit), vmm.ErrState)
+	require.ErrorIs(t, m.RemoveMemory(t.Context(), 0), vmm.ErrState)
 	require.NoError(t, m.Start(t.Context()))
 	require.Eventually(t, func() bool { return word(t, m, dataAt) == 1<<64-1 }, patience, time.Millisecond, "nothing is there")
 
 	for _, n := range []uint64{0, 1, vmm.MemoryUnit - 1, 3 * vmm.MemoryUnit, 1<<64 - vmm.MemoryUnit} {
-		require.ErrorIs(t, m.AddMemory(t.Context(), n), vmm.ErrConfig)
+		require.ErrorIs(t, addMemory(t.Context(), n), vmm.ErrConfig)
 	}
 
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -200,11 +206,11 @@ func TestAddMemory(t *testing.T) {
 
 	_, err := m.Memory().Slice(more, 8)
 	require.Error(t, err)
-	require.ErrorIs(t, m.AddMemory(ctx, vmm.MemoryUnit), context.DeadlineExceeded)
+	require.ErrorIs(t, addMemory(ctx, vmm.MemoryUnit), context.DeadlineExceeded)
 	require.Eventually(t, func() bool { return word(t, m, dataAt) == more }, patience, time.Millisecond)
 	require.EqualValues(t, more, word(t, m, more))
 
-	require.ErrorIs(t, m.AddMemory(t.Context(), 2*vmm.MemoryUnit), vmm.ErrConfig)
+	require.ErrorIs(t, addMemory(t.Context(), 2*vmm.MemoryUnit), vmm.ErrConfig)
 }
 
 // allCaches are those of a vCPU.
