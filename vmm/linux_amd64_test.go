@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/internal/nest"
 	"github.com/vgraft/vgraft/internal/testutil"
 	"github.com/vgraft/vgraft/patch"
@@ -29,6 +30,7 @@ echo "nproc=$(nproc)"
 echo "cmdline=$(cat /proc/cmdline)"
 echo "$(grep MemTotal /proc/meminfo)"
 echo "rtc=$(cat /sys/class/rtc/rtc0/since_epoch)"
+echo "setup data=$(cd /sys/kernel/boot_params/setup_data 2>/dev/null && cat 0/type)"
 irqs() { awk '/rtc0/ { n = 0; for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i; print n }' /proc/interrupts; }
 wakealarm=/sys/class/rtc/rtc0/wakealarm
 echo "rtc irqs before=$(irqs)"
@@ -178,6 +180,18 @@ func TestLinux(t *testing.T) {
 
 			if c.memory > 3*gib {
 				require.Greater(t, total<<10, uint64(4*gib), "the RAM above 4 GiB")
+			}
+
+			if c.pvh {
+				require.Empty(t, g.value("setup data="))
+			} else {
+				require.Equal(t, "0x9", g.value("setup data="))
+
+				// The kernel has taken the random numbers, and said so.
+				b := make([]byte, 16+32)
+				_, err := g.m.Memory().ReadAt(b, layout.SetupData)
+				require.NoError(t, err)
+				require.Equal(t, append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 9}, make([]byte, 3+4+32)...), b)
 			}
 
 			rtc, err := strconv.ParseInt(g.value("rtc="), 10, 64)

@@ -17,10 +17,15 @@ import (
 // Kinds of memory (§7.2.1, "EFI_MEMORY_TYPE") and the attribute of all of it.
 const (
 	efiBootServicesData = 4
+	efiRuntimeCode      = 5
 	efiConventional     = 7
 	efiACPIReclaim      = 9
+	efiMMIO             = 11
 
-	efiWriteBack = 8 // EFI_MEMORY_WB
+	efiUncached  = 1 << 0  // EFI_MEMORY_UC
+	efiWriteBack = 1 << 3  // EFI_MEMORY_WB
+	efiReadOnly  = 1 << 17 // EFI_MEMORY_RO
+	efiRuntime   = 1 << 63 // EFI_MEMORY_RUNTIME: the services need it mapped
 
 	efiPage           = 4096 // always
 	efiDescriptorSize = 40
@@ -42,6 +47,7 @@ const (
 	efiSystemSize  = 120
 	efiCRCAt       = 16
 	efiVendorPtrAt = 24
+	efiRuntimeAt   = 88
 	efiTablesNAt   = 104
 	efiTablesPtrAt = 112
 )
@@ -54,7 +60,7 @@ func efiTables(rsdp uint64) []byte {
 
 	copy(at(efiVendorAt), []byte{'v', 0, 'g', 0, 'r', 0, 'a', 0, 'f', 0, 't', 0, 0, 0})
 
-	more, entries := acpi.EFITables(efiMoreAt)
+	more, entries := acpi.EFITables(efiMoreAt, runtimeServices)
 	copy(at(efiMoreAt), more)
 
 	entries = append([]acpi.ConfigurationEntry{{GUID: acpi.ACPI20TableGUID(), Address: rsdp}}, entries...)
@@ -70,6 +76,7 @@ func efiTables(rsdp uint64) []byte {
 	put32(b[8:], efiRevision)
 	put32(b[12:], efiSystemSize)
 	put64(b[efiVendorPtrAt:], efiVendorAt)
+	put64(b[efiRuntimeAt:], arm64.Runtime)
 	put64(b[efiTablesNAt:], uint64(len(entries)))
 	put64(b[efiTablesPtrAt:], efiConfigAt)
 	put32(b[efiCRCAt:], crc32.ChecksumIEEE(b[:efiSystemSize])) // with 0 in its place
@@ -78,20 +85,31 @@ func efiTables(rsdp uint64) []byte {
 }
 
 // efiMap gives what belongs at arm64.EFIMap (§7.2.3): the device tree and these tables,
-// which the kernel reads and then has for itself; the ACPI tables, which it keeps; and
-// the rest. The first range was checked to reach beyond arm64.Kernel.
+// which the kernel reads and then has for itself; the run-time services and the ACPI
+// tables, which it keeps; and the rest. The first range was checked to reach beyond
+// arm64.Kernel.
 func efiMap(ram []guestmem.Range) []byte {
 	var b []byte
 
-	add := func(kind uint32, base, end uint64) {
-		b = binary.LittleEndian.AppendUint64(b, uint64(kind))
-		b = binary.LittleEndian.AppendUint64(b, base)
-		b = binary.LittleEndian.AppendUint64(b, 0) // virtual address
-		b = binary.LittleEndian.AppendUint64(b, (end-base)/efiPage)
-		b = binary.LittleEndian.AppendUint64(b, efiWriteBack)
-	}
+	addAs := func(kind uint32, base, end, attributes uint64) {
+		// What the services need has the same virtual address: see runtimeTable.
+		virtual := uint64(0)
+		if attributes&efiRuntime != 0 {
+			virtual = base
+		}
 
-	add(efiBootServicesData, arm64.RAM, arm64.ACPI)
+		for _, v := range []uint64{uint64(kind), base, virtual, (end - base) / efiPage, attributes} {
+			b = binary.LittleEndian.AppendUint64(b, v)
+		}
+	}
+	add := func(kind uint32, base, end uint64) { addAs(kind, base, end, efiWriteBack) }
+
+	const runtimeEnd = arm64.Runtime + arm64.RuntimeSize
+
+	addAs(efiMMIO, arm64.Time, arm64.Time+arm64.TimeSize, efiUncached|efiRuntime)
+	add(efiBootServicesData, arm64.RAM, arm64.Runtime)
+	addAs(efiRuntimeCode, arm64.Runtime, runtimeEnd, efiWriteBack|efiReadOnly|efiRuntime)
+	add(efiBootServicesData, runtimeEnd, arm64.ACPI)
 	add(efiACPIReclaim, arm64.ACPI, arm64.Kernel)
 
 	for i, r := range ram {

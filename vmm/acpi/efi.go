@@ -51,16 +51,18 @@ const (
 // has them, for guest memory at an address, which is a multiple of 8; and their entries in
 // the configuration table. The guest writes there.
 //
-// The first one says that there is no runtime service: without it, a kernel calls them.
+// The first one says which runtime services there are, a bit for each as in
+// EFI_RT_PROPERTIES_TABLE (UEFI 2.10, §4.6.2): without it, a kernel calls all of them.
 // The second one is the empty head of the list to which a kernel on arm64 adds the tables
 // of the GICv3's redistributors and ITS, since those can't be moved when another kernel
 // takes over. The EFI program in a kernel makes it otherwise; where that doesn't run, a
 // kernel without the head complains that it can't add to it.
-func EFITables(at uint64) ([]byte, []ConfigurationEntry) {
-	b := make([]byte, EFITablesSize) // no service, and a list of room for 0, of which 0 are used, and without a next one
+func EFITables(at uint64, services uint32) ([]byte, []ConfigurationEntry) {
+	b := make([]byte, EFITablesSize) // a list of room for 0, of which 0 are used, and without a next one
 
 	binary.LittleEndian.PutUint16(b, runtimeFormat)
 	binary.LittleEndian.PutUint16(b[2:], runtimeSize)
+	binary.LittleEndian.PutUint32(b[4:], services)
 
 	return b, []ConfigurationEntry{{RTPropertiesTableGUID(), at}, {LinuxMemoryReserveTableGUID(), at + memReserveAt}}
 }

@@ -248,7 +248,7 @@ func (l *layouter) root(s *Set) error {
 			return fail("", 0, ErrRoom, "the tables of EFI")
 		}
 
-		b, entries := EFITables(at)
+		b, entries := EFITables(at, 0)
 		copy(l.image.Bytes[at-l.Base:], b)
 		l.image.efi = entries
 	}
