@@ -27,6 +27,20 @@ func GuestInitrd(ctx context.Context, initScript string, extra ...File) ([]byte,
 	return initrd(busybox, initScript, extra)
 }
 
+// GuestInitrdFor is [GuestInitrd] for guests of an architecture. Where that isn't this
+// machine's, there are no links to applets: a script has to say "/bin/busybox sleep 1".
+func GuestInitrdFor(ctx context.Context, arch, initScript string, extra ...File) ([]byte, error) {
+	m, err := machineOf(arch)
+	if err != nil {
+		return nil, err
+	}
+	busybox, err := m.busybox(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return initrd(busybox, initScript, extra)
+}
+
 func initrd(busybox []File, initScript string, extra []File) ([]byte, error) {
 	if !strings.HasPrefix(initScript, "#!") {
 		initScript = "#!/bin/busybox sh\n" + initScript
