@@ -2,10 +2,13 @@
 // long it takes from the start of the monitor's process to the guest's first instruction,
 // and how long until a Linux kernel has reached userspace:
 //
-//	go run ./internal/peers [-arch arm64] [-n 5] [-cpus 1] [-memory 512]
+//	go run ./internal/peers [-arch arm64] [-n 5] [-cpus 1] [-memory 512] [-count]
 //
 // All of them run inside the nested rig (package nest), one after the other in turn, so
 // the ratios mean something and the seconds don't: every instruction there is emulated.
+// On a machine that does other things at the same time not even the ratios may: with -count
+// the times are numbers of instructions, the rig's kernel's among them, whatever else the
+// machine does.
 //
 // The first guest is a kernel of five instructions that writes a byte to the serial port.
 // Its time ends when that byte comes out of the monitor, so all that a monitor does before
@@ -47,6 +50,7 @@ type options struct {
 	arch         string
 	runs         int
 	cpus, memory int
+	count        bool
 }
 
 func main() {
@@ -66,7 +70,8 @@ func run() error {
 	flag.IntVar(&o.runs, "n", 5, "`runs` of each")
 	flag.IntVar(&o.cpus, "cpus", 1, "vCPUs")
 	flag.IntVar(&o.memory, "memory", 512, "guest memory in `MiB`")
-	timeout := flag.Duration("timeout", 20*time.Minute, "report what there is after this `duration`")
+	flag.BoolVar(&o.count, "count", false, "a clock that counts instructions, one a nanosecond")
+	timeout := flag.Duration("timeout", 30*time.Minute, "report what there is after this `duration`")
 	inner := flag.String("plan", "", "`path` of a plan: used inside the rig")
 	flag.Parse()
 
@@ -112,7 +117,7 @@ func outside(ctx context.Context, o options) error {
 			return err
 		}
 
-		cfg := nest.Config{CPUs: max(arches[o.arch].rigCPUs, o.cpus), BootTimeout: rigBoot, Stdout: out, Stderr: os.Stderr}
+		cfg := nest.Config{CPUs: max(arches[o.arch].rigCPUs, o.cpus), BootTimeout: rigBoot, Count: o.count, Stdout: out, Stderr: os.Stderr}
 
 		code, err := nest.Run(ctx, cfg, self, "-plan", file)
 		if err == nil && code != 0 {
