@@ -19,10 +19,10 @@ import (
 	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/internal/layout/arm64"
 	"github.com/vgraft/vgraft/patch"
+	"github.com/vgraft/vgraft/vmm/acpi"
 )
 
-// MemorySize is how much RAM a Platform has, from guest-physical address 0, and CPUs how
-// many vCPUs.
+// MemorySize is how much RAM a Platform has, and CPUs how many vCPUs.
 const (
 	MemorySize = 16 << 20
 	CPUs       = 2
@@ -30,6 +30,7 @@ const (
 
 // board is what differs between architectures.
 type board struct {
+	arch        acpi.Arch
 	memory      func() (*guestmem.Memory, error)
 	ram         uint64 // where it begins
 	lines       uint32
@@ -39,6 +40,7 @@ type board struct {
 
 func pc() board {
 	return board{
+		arch: acpi.ArchAMD64,
 		memory: func() (*guestmem.Memory, error) {
 			return guestmem.New(MemorySize, guestmem.Range{Base: layout.HoleStart, Size: layout.HoleEnd - layout.HoleStart})
 		},
@@ -52,6 +54,7 @@ func pc() board {
 
 func virt() board {
 	return board{
+		arch:   acpi.ArchARM64,
 		memory: func() (*guestmem.Memory, error) { return guestmem.NewAt(arm64.RAM, MemorySize) },
 		ram:    arm64.RAM,
 		lines:  arm64.GSIMax, firstNumber: arm64.SPI,
