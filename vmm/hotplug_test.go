@@ -1,8 +1,6 @@
 package vmm_test
 
 import (
-	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -80,22 +78,8 @@ func (c *commander) result(command string) string {
 func commanded(t *testing.T, cfg vmm.Config) *commander {
 	t.Helper()
 
-	ramdisk, err := nest.GuestInitrd(t.Context(), hotInit)
-	require.NoError(t, err)
-
-	initrd := filepath.Join(t.TempDir(), "initrd")
-	require.NoError(t, os.WriteFile(initrd, ramdisk, 0o644))
-
-	kernel, err := nest.Kernel(t.Context(), nest.Cloud) // the other one has no ACPI_HOTPLUG_MEMORY
-	require.NoError(t, err)
-
-	cmdline := "panic=-1 quiet"
-	if runtime.GOARCH == "amd64" {
-		cmdline += " console=ttyS0"
-	}
-
-	cfg.Boot = vmm.Linux{Kernel: kernel.Vmlinuz, Initrd: initrd, Cmdline: cmdline}
-	c := &commander{guest: boot(t, cfg)}
+	k := linux{flavour: nest.Cloud, args: "quiet"} // the other one has no ACPI_HOTPLUG_MEMORY
+	c := &commander{guest: k.boot(t, hotInit, cfg)}
 	c.expect("ready")
 
 	return c

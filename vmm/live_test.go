@@ -34,7 +34,7 @@ func newStorm(t *testing.T, machines int) *storm {
 // add starts one more machine, attached to the engine.
 func (s *storm) add() *vmm.Machine {
 	l := &ledger{}
-	cfg := config(writing(2), l)
+	cfg := config(writing(2, ways()[0]), l)
 	cfg.CPUs, cfg.Name = 2, string(rune('a'+len(s.machines)))
 
 	m := create(s.t, cfg)
