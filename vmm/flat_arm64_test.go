@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/vgraft/vgraft/internal/layout/arm64"
 	"github.com/vgraft/vgraft/internal/testutil"
 	"github.com/vgraft/vgraft/vmm"
 	"github.com/vgraft/vgraft/vmm/vmmtest"
@@ -85,45 +84,4 @@ func TestFlat_secondary(t *testing.T) {
 	require.NoError(t, m.Pause(within(t)))
 	require.NoError(t, m.Resume(within(t)))
 	require.NoError(t, m.Close())
-}
-
-// What doesn't fit, or is for another machine, is refused and leaves nothing.
-func TestNew_refuses(t *testing.T) {
-	if !testutil.KVM(t) {
-		return
-	}
-
-	testutil.NoLeaks(t)
-
-	for name, c := range map[string]struct {
-		change func(*vmm.Config)
-		want   error
-	}{
-		"little memory":   {func(c *vmm.Config) { c.Memory = 2 << 20 }, vmm.ErrConfig},
-		"code too large":  {func(c *vmm.Config) { c.Boot = vmm.Flat{Code: make([]byte, 2<<20)} }, vmm.ErrTooLarge},
-		"not a mode":      {func(c *vmm.Config) { c.Boot = mode(vmm.Long64) }, vmm.ErrConfig},
-		"a line too high": {func(c *vmm.Config) { c.Devices = []vmm.Device{&device{irq: arm64.GSIMax}} }, nil},
-		"a line taken":    {func(c *vmm.Config) { c.Devices = []vmm.Device{&device{irq: arm64.GSIMax - 1}} }, nil},
-		"in RAM":          {func(c *vmm.Config) { c.Devices = []vmm.Device{&device{mmio: arm64.RAM, size: 1}} }, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cfg := config(code().PowerOff())
-			c.change(&cfg)
-
-			m, err := vmm.New(t.Context(), cfg)
-			require.Error(t, err)
-			require.Nil(t, m)
-
-			if c.want != nil {
-				require.ErrorIs(t, err, c.want)
-			}
-		})
-	}
-}
-
-// mode is a loader of nothing.
-type mode vmm.Mode
-
-func (m mode) Load(context.Context, vmm.Guest) ([]vmm.Start, error) {
-	return []vmm.Start{{Mode: vmm.Mode(m)}}, nil
 }
