@@ -41,7 +41,7 @@ func ways() []way {
 	return []way{
 		{"ports", portAt, func(c *vmmtest.Code, at, v vmmtest.Reg) {
 			c.Copy(vmmtest.RDX, at).Copy(vmmtest.RAX, v).OutDX(4)
-		}, 10_000},
+		}, 8000},
 		memoryWay(2000),
 	}
 }

@@ -1,6 +1,8 @@
 package vmm_test
 
 import (
+	"runtime"
+
 	"github.com/vgraft/vgraft/vmm"
 	"github.com/vgraft/vgraft/vmm/vmmtest"
 )
@@ -34,6 +36,15 @@ func spin() *vmmtest.Code { return code().Spin() }
 
 // powerOff is a guest that ends at once.
 func powerOff() *vmmtest.Code { return code().PowerOff() }
+
+// fewer is less of what takes many exits, where the hosts of tests are emulated.
+func fewer(n int) int {
+	if runtime.GOARCH == "arm64" {
+		return max(1, n/4)
+	}
+
+	return n
+}
 
 // counting is a guest whose vCPUs count in memory at dataAt, 8 bytes each.
 func counting() *vmmtest.Code {

@@ -143,18 +143,29 @@ func (l *ledger) only(t *testing.T, v version) {
 
 	mine, others := count()
 
-	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
-		if now, _ := count(); now > mine {
-			break
-		}
-
-		if time.Now().After(deadline) {
-			t.Fatal("the guest does not get on")
-		}
-	}
+	soon(t, "the guest does not get on", func() bool { now, _ := count(); return now > mine })
 
 	if _, now := count(); now != others {
 		t.Fatalf("%d words were handled by the version that is not bound", now-others)
+	}
+}
+
+// soon waits, without giving the processor up for the first moment.
+func soon(t *testing.T, otherwise string, ok func() bool) {
+	t.Helper()
+
+	deadline := time.Now().Add(patience)
+
+	for n := 0; !ok(); n++ {
+		if n < 100 {
+			runtime.Gosched()
+		} else {
+			time.Sleep(20 * time.Microsecond)
+		}
+
+		if time.Now().After(deadline) {
+			t.Fatal(otherwise)
+		}
 	}
 }
 

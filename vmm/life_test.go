@@ -380,7 +380,7 @@ func TestLife_serial(t *testing.T) {
 
 	testutil.NoLeaks(t)
 
-	said := strings.Repeat("what the guest hears it says; ", 30) + "."
+	said := strings.Repeat("what the guest hears it says; ", fewer(30)) + "."
 	out := &sink{}
 	_, e := run(t, config(echo(), vmm.Serial(strings.NewReader(said), out)))
 

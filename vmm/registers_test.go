@@ -158,9 +158,9 @@ func TestHostile_registers(t *testing.T) {
 	other := start(t, config(counting()))
 	m = start(t, equipped(g.guest(cpus, 2000)))
 
-	rounds := 60
-	if quick() || runtime.GOARCH == "arm64" {
-		rounds = 20
+	rounds := fewer(40)
+	if quick() {
+		rounds = 10
 	}
 
 	var settled int64
@@ -238,13 +238,13 @@ func TestHostile_chips(t *testing.T) {
 
 	other := start(t, config(counting()))
 
-	for seed := range uint64(4) {
+	for seed := range uint64(fewer(8)) {
 		g := &garbage{Rand: rand.New(rand.NewPCG(seed, 3)), memory: chips()}
 		cfg := config(g.guest(2, 1000), vmm.Serial(nil, io.Discard))
 		cfg.CPUs = 2
 		m := start(t, cfg)
 
-		for range 20 {
+		for range fewer(40) {
 			moved(t, other, dataAt)
 
 			if err := m.PowerButton(); err != nil { // an interrupt
