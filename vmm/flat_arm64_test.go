@@ -24,7 +24,7 @@ func TestProbe(t *testing.T) {
 }
 
 // What the processor doesn't describe to the monitor ends the guest.
-func TestFlat_noSyndrome(t *testing.T) {
+func TestFlat_faults(t *testing.T) {
 	if !testutil.KVM(t) {
 		return
 	}
