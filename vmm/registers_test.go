@@ -222,8 +222,8 @@ func manage(t *testing.T, m *vmm.Machine, cpus int) {
 	soon(func(ctx context.Context) error { return m.RemoveCPU(ctx, cpus) })
 	soon(func(ctx context.Context) error { return m.AddMemory(ctx, vmm.MemoryUnit) })
 	soon(func(context.Context) error { return m.PowerButton() })
-	require.NoError(t, m.Pause(within(t)))
-	require.NoError(t, m.Resume(within(t)))
+	require.NoError(t, m.Pause(t.Context()))
+	require.NoError(t, m.Resume(t.Context()))
 	require.ErrorIs(t, m.Wake(), vmm.ErrState)
 }
 
