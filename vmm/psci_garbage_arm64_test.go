@@ -149,7 +149,9 @@ func TestPSCI_garbage(t *testing.T) {
 			t.Logf("slept %d times; %d and %d rounds", slept, word(t, m, dataAt), word(t, m, dataAt+8))
 			require.NotEqual(t, vmm.Stopped, m.State())
 			require.True(t, slept > 0 || name != "and sleeps")
-			require.Less(t, heap()-settled, int64(256<<10))
+			grown := heap() - settled
+			t.Logf("grown by %d bytes", grown)
+			require.Less(t, grown, int64(16<<10), "what a guest does doesn't stay")
 			require.NoError(t, m.Close())
 			require.Equal(t, vmm.ExitClosed, wait(t, m).Reason)
 		})
