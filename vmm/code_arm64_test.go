@@ -36,7 +36,7 @@ func undefined(c *vmmtest.Code) *vmmtest.Code { return c.Insn(0) } // udf #0
 
 func accesses() []access { return memoryAccesses() }
 
-func ways() []way { return []way{memoryWay(600)} }
+func ways() []way { return []way{memoryWay(400)} }
 
 // Registers of the serial port.
 const (
