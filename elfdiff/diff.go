@@ -1,6 +1,7 @@
 package elfdiff
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -132,6 +133,13 @@ func (r *Report) link(base, fixed *Build, o Options) ([]*program.Program, error)
 		case err != nil:
 			r.refuse(o, Refusal{Kind: RefuseBuildID, Symbol: names[i], Detail: err.Error(), Advice: kinds[RefuseBuildID].advice})
 		}
+
+		for _, pkg := range progs[i].Undescribed() {
+			r.refuse(o, Refusal{
+				Kind: RefuseFlags, Symbol: pkg, Detail: names[i] + ": compiled without debugging information, so nothing tells what types its functions use",
+				Advice: "build without -dwarf=false",
+			})
+		}
 	}
 
 	return progs, nil
@@ -207,6 +215,7 @@ type analysis struct {
 	buildInfo [2]*BuildInfo
 
 	slots      []slot                     // of the base
+	kept       string                     // how an implementation of a slot may be kept; empty is not at all
 	stale      map[*program.Symbol]*stale // functions of the base
 	bound      map[string]bool            // slots that the payload binds
 	words      map[place]word
@@ -255,6 +264,7 @@ func (a *analysis) run() {
 	}
 
 	a.slots, _ = findSlots(a.base)
+	a.kept = cmp.Or(keepsSlots(a.base), keepsSlots(a.fixed))
 
 	calledMethods(a.base, a.calledBefore)
 	maps.Copy(a.called, a.calledBefore)

@@ -57,7 +57,13 @@
 // Programs are for linux/amd64 or linux/arm64, made by Go 1.26 or 1.27. A payload is for one
 // build of one program. What old code has stored, numbers whose meaning changed, say, or
 // what it computed from constants that changed, no comparison of code can see: that is for
-// hooks and expectations, see Options.Expect.
+// hooks and expectations, see Options.Expect. What Slot.Get and Slot.In give is to be called,
+// not to be kept: of code that keeps it, Diff sees initialisers alone.
+//
+// Types that a payload brings are its own. Values of them that it left in the process, after
+// it was replaced too, are of other types to a payload that isn't stacked upon it, even where
+// the types have no name. Of values of such types that reflection made before, the loader
+// knows, and refuses the payload.
 //
 // The package is pure: any system can make a payload for any other. It runs the go command
 // and reads and writes what it is told to; it prints nothing and holds no state.

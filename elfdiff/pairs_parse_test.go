@@ -59,7 +59,8 @@ type want struct{ kinds, symbol string }
 type pair struct {
 	name, comment string
 
-	outcome     string // safe, right, nothing, refuse
+	outcome     string // safe, right, nothing, refuse, unloadable
+	why         string // unloadable
 	refusals    []want
 	processWide bool
 	accept      []string
@@ -211,13 +212,17 @@ func (p *pair) want(value string) error {
 	outcome, rest, _ := strings.Cut(value, " ")
 
 	switch {
-	case !slices.Contains([]string{"safe", "right", "nothing", "refuse"}, outcome):
+	case !slices.Contains([]string{"safe", "right", "nothing", "refuse", "unloadable"}, outcome):
 		return errors.New("unknown want")
 	case p.outcome != "" && (p.outcome != "refuse" || outcome != "refuse"):
 		return errors.New("a second want")
 	}
 
 	p.outcome = outcome
+
+	if outcome == "unloadable" {
+		p.why = rest
+	}
 
 	if outcome != "refuse" {
 		return nil

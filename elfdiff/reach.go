@@ -93,6 +93,10 @@ func (r *reach) close(s *program.Symbol) {
 		case s.Dead && w.slot != "" && r.stack.Slots[w.slot] != nil: // it leads to what replaced it
 		case w.slot != "":
 			r.bound[w.slot] = true
+
+			if r.kept != "" && !r.taken(RefuseFunctionValue, s) {
+				r.open(RefuseFunctionValue, s, r.kept)
+			}
 		case w.caller != nil && w.caller.Dead: // its frames are as old as the frames of a call
 		case w.caller != nil:
 			r.spoil(w.caller, s)

@@ -61,6 +61,52 @@ func findSlots(p *program.Program) (slots []slot, unknown []string) {
 	return slots, unknown
 }
 
+// slotMethod begins the names of the methods of slots.
+const slotMethod = patchPackage + ".(*Slot["
+
+// keepsSlots says whether the program may hold the implementation of a slot that was in force
+// at some time, and how: there is code that asks for the declared one, or an initialiser that
+// asks for the one in force, which it can only keep, or call before there is any patch.
+func keepsSlots(p *program.Program) string {
+	for _, s := range p.Symbols {
+		if !s.Linked && !s.Dead || !s.IsText() || strings.HasPrefix(s.Name, slotMethod) {
+			continue
+		}
+
+		for _, m := range slotMethods(s) {
+			switch {
+			case strings.HasSuffix(m, "]).Declared"):
+				return s.Name + " asks for implementations that slots were declared with"
+			case isInit(s) && (strings.HasSuffix(m, "]).Get") || strings.HasSuffix(m, "]).In")):
+				return s.Name + " asks for implementations of slots, and may keep them"
+			}
+		}
+	}
+
+	return ""
+}
+
+// slotMethods are the methods of slots that a function calls, or that were inlined into it.
+func slotMethods(s *program.Symbol) (names []string) {
+	add := func(m *program.Symbol) {
+		if m != nil && strings.HasPrefix(m.Name, slotMethod) {
+			names = append(names, m.Name)
+		}
+	}
+
+	if f, ok := s.Func(); ok {
+		for _, m := range f.InlinedFuncs {
+			add(m)
+		}
+	}
+
+	for _, r := range s.Relocs() {
+		add(r.Sym)
+	}
+
+	return names
+}
+
 // declares is true of NewSlot, as long as package patch is the same. The compiler makes it
 // anew in each package that declares slots, and what it inlines there depends on what else
 // that package uses; but it is made of package patch alone.

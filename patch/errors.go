@@ -40,7 +40,7 @@ var (
 	ErrSignature    = errors.New("wrong signature")
 )
 
-// Errors of Upload for payloads, wrapped in a *FileError. ErrContent, ErrText and ErrRuntime may
+// Errors of Upload for payloads, wrapped in a *FileError. ErrContent, ErrMadeType, ErrText and ErrRuntime may
 // also be in a *StateError, when the patch is applied.
 var (
 	ErrNotPayload = payload.ErrNotPayload // the file is something else
@@ -52,12 +52,13 @@ var (
 	ErrBuild     = errors.New("made for another build of the program")
 	ErrGoVersion = errors.New("made for another version of Go")
 	ErrSlot      = errors.New("the program has no such slot")
-	ErrAddress   = gort.ErrAddress // what it says of the program isn't so
-	ErrMissing   = gort.ErrMissing // linked against a patch that isn't loaded
-	ErrNoRoom    = gort.ErrNoRoom  // nothing is free near the program's text
-	ErrContent   = gort.ErrContent // a word of the program holds something unexpected
-	ErrText      = gort.ErrText    // the system doesn't let the program's code be written
-	ErrRuntime   = gort.ErrRuntime // the Go runtime doesn't take it
+	ErrAddress   = gort.ErrAddress  // what it says of the program isn't so
+	ErrMissing   = gort.ErrMissing  // linked against a patch that isn't loaded
+	ErrNoRoom    = gort.ErrNoRoom   // nothing is free near the program's text
+	ErrContent   = gort.ErrContent  // a word of the program holds something unexpected
+	ErrText      = gort.ErrText     // the system doesn't let the program's code be written
+	ErrMadeType  = gort.ErrMadeType // reflection has made a type already that the payload brings: values of the two would be of different types
+	ErrRuntime   = gort.ErrRuntime  // the Go runtime doesn't take it
 )
 
 // StateError is an operation that doesn't fit the state of a domain, of a patch or of

@@ -22,7 +22,8 @@ type Config struct {
 	Memory uint64
 
 	// MaxMemory is how much RAM there can be: what is more than Memory comes by
-	// Machine.AddMemory, in multiples of MemoryUnit. The default is Memory: none comes.
+	// Machine.AddMemory, in multiples of MemoryUnit, and goes by Machine.RemoveMemory. The
+	// default is Memory: none comes or goes.
 	MaxMemory uint64
 
 	// CPUs is the number of vCPUs that the guest begins with. Default 1.
@@ -79,6 +80,10 @@ func (c Config) withDefaults() Config {
 
 	if c.MaxCPUs == 0 {
 		c.MaxCPUs = c.CPUs
+	}
+
+	if hasTopology && c.Topology.Caches == (Caches{}) {
+		c.Topology.Caches = hostCaches()
 	}
 
 	if c.Logger == nil {

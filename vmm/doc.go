@@ -40,12 +40,15 @@
 // # What comes and goes
 //
 // A machine may begin with less than it can have: Config.MaxCPUs and MaxMemory say how much
-// that is, and AddCPU, RemoveCPU and AddMemory change it while the guest runs. Its operating
+// that is, and AddCPU, RemoveCPU, AddMemory and RemoveMemory change it while the guest runs. Its operating
 // system is asked by ACPI, and its answer is theirs.
 //
 // A guest on arm64 may suspend the machine, which is then Suspended and uses no processor;
 // Wake, the power button, a button of package power, or an interrupt that the guest has
-// chosen lets it go on. Guests on amd64 suspend to idle alone, which the machine doesn't see.
+// chosen lets it go on. Guests on amd64 suspend to idle alone, which the machine doesn't see:
+// their vCPUs wait. Linux isn't woken from that by a button there, nor by the clock's alarm,
+// but by input of the serial port, if the guest has written "enabled" to
+// /sys/class/tty/ttyS0/power/wakeup before.
 //
 // # Devices
 //

@@ -3,6 +3,7 @@ package vmm
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/vgraft/vgraft/internal/bus"
@@ -106,6 +107,12 @@ func PCSet(cpus int, devices []Device) (*acpi.Set, error) {
 func PCSetOf(c Config, devices []Device) (*acpi.Set, error) {
 	return pcTables(c, []Range{{Size: c.Memory}}, devices)
 }
+
+// UsualCaches are those that a machine has whose host doesn't say.
+var UsualCaches = usualCaches
+
+// ReadCaches reads those of a host.
+func ReadCaches(dir fs.FS) (Caches, error) { return readCaches(dir) }
 
 // VirtHotplug and PCHotplug are what a machine of that configuration says to its processors.
 var (

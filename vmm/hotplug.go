@@ -111,31 +111,120 @@ func (m *Machine) answered(ctx context.Context, op string, done func([]cpus.Stat
 // AddMemory gives the guest more RAM, a multiple of MemoryUnit, and waits until its
 // operating system has taken it. Whether it then uses it is for the system to decide:
 // Linux wants /sys/devices/system/memory/memoryN/state written, or memhp_default_state=online
-// on its command line. Memory that has come doesn't go.
+// on its command line. The id is for RemoveMemory.
 //
-// The error wraps ErrConfig if that is more than Config.MaxMemory allows, or the 17th time;
-// ErrRefused if the system can't use it; ErrState if the machine isn't running, or has ended
-// meanwhile. If ctx ends first, the memory has come all the same.
-func (m *Machine) AddMemory(ctx context.Context, bytes uint64) error {
-	slot, err := m.plug(ctx, bytes)
-	if err != nil {
+// The error wraps ErrConfig if that is more than Config.MaxMemory allows, in one piece, or the
+// 17th one; ErrRefused if the system can't use it; ErrState if the machine isn't running, or
+// has ended meanwhile. If ctx ends first, the memory has come all the same: id is good.
+func (m *Machine) AddMemory(ctx context.Context, bytes uint64) (id int, err error) {
+	if id, err = m.plug(ctx, bytes); err != nil {
+		return 0, err
+	}
+
+	return id, m.memoryAnswered(ctx, id, "add memory to", func(a dimms.Answer) (bool, error) {
+		if a == dimms.Refused {
+			return true, fmt.Errorf("%w %d bytes of memory", ErrRefused, bytes)
+		}
+
+		return a != dimms.NoAnswer, nil
+	})
+}
+
+// RemoveMemory has the guest give memory back that came by AddMemory, and waits until it
+// has; then the host has it, and as much may come again. A system that has put what it can't
+// move there keeps it: Linux doesn't if the memory was brought online as online_movable, by
+// hand or by memhp_default_state=online_movable on its command line.
+//
+// The error wraps ErrConfig if there is no such memory, ErrRefused if the guest keeps it,
+// ErrState if the machine isn't running, or has ended meanwhile. If ctx ends first, the
+// guest may yet give it back; the host has it then after the next call of AddMemory or
+// RemoveMemory.
+func (m *Machine) RemoveMemory(ctx context.Context, id int) error {
+	if err := m.askMemory(ctx, id); err != nil {
 		return err
 	}
 
-	for {
-		answer, news := m.dimms.Status(slot)
+	if err := m.memoryAnswered(ctx, id, "remove memory of", func(a dimms.Answer) (bool, error) {
+		switch a {
+		case dimms.NoAnswer:
+			return false, nil
+		case dimms.Ejected:
+			return true, nil
+		default:
+			return true, fmt.Errorf("%w to give back memory %d", ErrRefused, id)
+		}
+	}); err != nil {
+		return err
+	}
 
-		switch answer {
-		case dimms.Done:
-			return nil
-		case dimms.Refused:
-			return fmt.Errorf("%w %d bytes of memory", ErrRefused, bytes)
+	// Whatever ctx says now: it is short.
+	unlock, err := m.lock(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	if err := m.running("remove memory of"); err != nil {
+		return err
+	}
+
+	return m.takeMemory()
+}
+
+// memoryAnswered waits for what the guest says to a request.
+func (m *Machine) memoryAnswered(ctx context.Context, id int, op string, done func(dimms.Answer) (bool, error)) error {
+	for {
+		answer, news := m.dimms.Status(id)
+		if ok, err := done(answer); ok {
+			return err
 		}
 
-		if err := m.await(ctx, "add memory to", news); err != nil {
+		if err := m.await(ctx, op, news); err != nil {
 			return err
 		}
 	}
+}
+
+// askMemory asks the guest to give memory back.
+func (m *Machine) askMemory(ctx context.Context, id int) error {
+	unlock, err := m.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	if err := m.running("remove memory of"); err != nil {
+		return err
+	}
+
+	if m.dimms == nil {
+		return configError("no memory %d: none can come", id)
+	}
+
+	if err := m.takeMemory(); err != nil {
+		return err
+	}
+
+	m.inSection(func(s patch.Section) { err = m.dimms.Ask(s, id) })
+
+	if err != nil {
+		return configError("%v", err)
+	}
+
+	return nil
+}
+
+// firstMemorySlot is KVM's slot for what is in the first of ours; there are fewer for the
+// memory that is there at first.
+const firstMemorySlot = 8
+
+// takeMemory takes the memory that the guest has given back. Called with control held.
+func (m *Machine) takeMemory() error {
+	return m.dimms.Take(func(slot int, base, size uint64) error {
+		return m.mem.Shrink(Range{Base: base, Size: size}, func() error {
+			return m.vm.SetMemory(uint32(firstMemorySlot+slot), base, nil)
+		})
+	})
 }
 
 // plug puts memory into the machine.
@@ -152,22 +241,31 @@ func (m *Machine) plug(ctx context.Context, bytes uint64) (slot int, err error) 
 
 	more := moreMemory(m.cfg)
 
-	switch {
-	case bytes == 0 || bytes%MemoryUnit != 0 || bytes > more.Size-m.grown:
-		return 0, configError("%d bytes of memory, and %d may come, in multiples of %d", bytes, more.Size-m.grown, MemoryUnit)
-	case !m.dimms.Free():
-		return 0, configError("%v", dimms.ErrFull)
+	if bytes == 0 || bytes%MemoryUnit != 0 || bytes > more.Size {
+		return 0, configError("%d bytes of memory, and %d may come, in multiples of %d", bytes, more.Size, MemoryUnit)
 	}
 
-	r := Range{Base: more.Base + m.grown, Size: bytes}
-	number := uint32(len(m.mem.Ranges()))
-
-	if err := m.mem.Grow(r, func(r guestmem.Region) error { return m.vm.SetMemory(number, r.Base, r.Bytes) }); err != nil {
+	if err := m.takeMemory(); err != nil {
 		return 0, fmt.Errorf("vmm: %w", err)
 	}
 
-	m.grown += bytes
-	m.inSection(func(s patch.Section) { slot, err = m.dimms.Plug(s, r.Base, r.Size) })
+	base, fits, err := m.dimms.Room(more.Base, more.End(), bytes)
+
+	switch {
+	case err != nil:
+		return 0, configError("%v", err)
+	case !fits:
+		return 0, configError("%d bytes of memory, and so much isn't left of %d, in one piece", bytes, more.Size)
+	}
+
+	slot, _ = m.dimms.Next()
+	ready := func(r guestmem.Region) error { return m.vm.SetMemory(uint32(firstMemorySlot+slot), r.Base, r.Bytes) }
+
+	if err := m.mem.Grow(Range{Base: base, Size: bytes}, ready); err != nil {
+		return 0, fmt.Errorf("vmm: %w", err)
+	}
+
+	m.inSection(func(s patch.Section) { slot, err = m.dimms.Plug(s, base, bytes) })
 
 	return slot, err
 }

@@ -27,6 +27,13 @@ func TestNew_refusesHotplug(t *testing.T) {
 		"huge numbers":        func(c *vmm.Config) { c.Topology = vmm.Topology{Sockets: 1 << 62, Clusters: 1 << 62, Cores: 1 << 62} },
 		"negative numbers":    func(c *vmm.Config) { c.MaxCPUs, c.Topology = 4, vmm.Topology{Sockets: -2, Clusters: -2} },
 		"topology, not there": func(c *vmm.Config) { c.Topology.Sockets = map[bool]int{true: 2, false: 1}[runtime.GOARCH == "arm64"] },
+		"no second cache":     func(c *vmm.Config) { c.Topology.Caches.L1Data.Size, c.Topology.Caches.L1Code.Size = 4096, 4096 },
+		"caches, not there": func(c *vmm.Config) {
+			c.Topology.Caches = vmm.UsualCaches
+			if runtime.GOARCH == "arm64" {
+				c.Topology.Caches.L3.Line = 63
+			}
+		},
 	} {
 		cfg := config(powerOff())
 		cfg.Memory = 256 << 20

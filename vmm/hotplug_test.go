@@ -1,6 +1,7 @@
 package vmm_test
 
 import (
+	"io"
 	"runtime"
 	"strconv"
 	"strings"
@@ -8,7 +9,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
+	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/nest"
 	"github.com/vgraft/vgraft/internal/testutil"
 	"github.com/vgraft/vgraft/vmm"
@@ -31,12 +34,16 @@ while read -r cmd arg; do
 	down) echo 0 >cpu$arg/online; echo "$n: $? $(cpus)";;
 	modes) echo "$n: $(cat /sys/power/state) $(cat /sys/power/mem_sleep)";;
 	mem) echo mem >/sys/power/state; echo "$n: $? $(cpus)";;
+	wakeup) echo enabled >/sys/class/tty/ttyS0/power/wakeup; echo "$n: $?";;
+	freeze) echo freeze >/sys/power/state; echo "$n: $? $(cpus)";;
+	slept) echo "$n: $(cat /sys/power/suspend_stats/success)";;
 	leaves) echo "$n: $(ls cpu0/cache | tr '\n' ' ') $(dmesg | grep -iE 'cacheinfo|PPTT' | tr '\n' ';')";;
 	cache) echo "$n: $(cd cpu$arg/cache && for i in index*; do echo "L$(cat $i/level) $(cat $i/type) $(cat $i/size) $(cat $i/shared_cpu_list),"; done | tr '\n' ' ')";;
+	lines) echo "$n: $(cd cpu1/cache && cat index*/coherency_line_size index*/ways_of_associativity | tr '\n' ' ')";;
 	topology) echo "$n: package $(cat cpu$arg/topology/physical_package_id) cluster $(cat cpu$arg/topology/cluster_cpus_list) core $(cat cpu$arg/topology/core_siblings_list)";;
 	total) echo "$n: $(awk '/MemTotal/ { print $2 }' /proc/meminfo)";;
 	blocks) echo "$n: $(ls -d /sys/devices/system/memory/memory* | wc -l) $(cat /sys/devices/system/memory/block_size_bytes) $(grep -l offline /sys/devices/system/memory/*/state | wc -l)";;
-	online) for i in /sys/devices/system/memory/memory*/state; do grep -q offline $i && echo online >$i; done; echo "$n: $?";;
+	online) for i in /sys/devices/system/memory/memory*/state; do grep -q offline $i && echo online_movable >$i; done; echo "$n: $?";;
 	log) dmesg | grep -iE "$arg" | tail -20 | sed "s/^/log: /"; echo "$n: end";;
 	off) stty -echo; poweroff -f;;
 	esac
@@ -78,7 +85,9 @@ func (c *commander) result(command string) string {
 func commanded(t *testing.T, cfg vmm.Config) *commander {
 	t.Helper()
 
-	k := linux{flavour: nest.Cloud, args: "quiet"} // the other one has no ACPI_HOTPLUG_MEMORY
+	// The other one has no ACPI_HOTPLUG_MEMORY. Newer kernels bring memory online by themselves,
+	// and not so that it can go again.
+	k := linux{flavour: nest.Cloud, args: "quiet memhp_default_state=offline"}
 	c := &commander{guest: k.boot(t, hotInit, cfg)}
 	c.expect("ready")
 
@@ -93,7 +102,12 @@ func TestLinux_hotplug(t *testing.T) {
 
 	testutil.NoLeaks(t)
 
-	c := commanded(t, vmm.Config{Memory: 384 << 20, MaxMemory: 1024 << 20, CPUs: 2, MaxCPUs: 3})
+	cfg := vmm.Config{Memory: 384 << 20, MaxMemory: 1024 << 20, CPUs: 2, MaxCPUs: 3}
+	if runtime.GOARCH == "arm64" {
+		cfg.Topology.Caches = vmm.UsualCaches // whatever the host has
+	}
+
+	c := commanded(t, cfg)
 
 	require.Contains(t, c.do("cpus"), "online 0-1 present")
 
@@ -113,6 +127,8 @@ func TestLinux_hotplug(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
 		require.Equal(t, "L1 Data 64K 2, L1 Instruction 64K 2, L2 Unified 1024K 2, L3 Unified 32768K 0-2,", c.do("cache 2"))
 		c.sleeps("0 online 0-2")
+	} else {
+		c.freezes("online 0-2")
 	}
 
 	require.NoError(t, c.m.RemoveCPU(c.ctx, 2))
@@ -129,12 +145,16 @@ func TestLinux_hotplug(t *testing.T) {
 	require.NoError(t, err)
 	c.do("blocks")
 
-	for range 2 {
-		require.NoError(t, c.m.AddMemory(c.ctx, 256<<20))
+	for want := range 2 {
+		id, err := c.m.AddMemory(c.ctx, 256<<20)
+		require.NoError(t, err)
+		require.Equal(t, want, id)
 	}
 
-	require.ErrorIs(t, c.m.AddMemory(c.ctx, 256<<20), vmm.ErrConfig)
-	require.ErrorIs(t, c.m.AddMemory(c.ctx, vmm.MemoryUnit/2), vmm.ErrConfig)
+	for _, n := range []uint64{256 << 20, vmm.MemoryUnit / 2} {
+		_, err = c.m.AddMemory(c.ctx, n)
+		require.ErrorIs(t, err, vmm.ErrConfig)
+	}
 	c.do("blocks")
 	c.do("online")
 	c.do("blocks")
@@ -142,6 +162,8 @@ func TestLinux_hotplug(t *testing.T) {
 	after, err := strconv.Atoi(c.do("total"))
 	require.NoError(t, err)
 	require.Greater(t, after, before+500<<10)
+
+	c.givesBack(before)
 
 	c.do("log ACPI (error|warning|bios|exception)|Firmware Bug|AE_[A-Z]|Eject incomplete")
 	require.NotContains(t, c.output(), "log: ")
@@ -193,4 +215,96 @@ func (c *commander) sleeps(want string) {
 		require.Equal(t, vmm.Running, c.m.State())
 		require.ErrorIs(t, c.m.Wake(), vmm.ErrState)
 	}
+}
+
+// freezes has the guest suspend to idle, which its machine doesn't see: its vCPUs only wait.
+// Linux wakes up by interrupts of which it was told that they may wake it, as it can be of
+// the serial port's; events of ACPI, a button's say, are not among them on such a machine, nor
+// is the clock's alarm.
+func (c *commander) freezes(want string) {
+	c.t.Helper()
+
+	t := c.t
+
+	require.Equal(t, "freeze mem disk [s2idle]", c.do("modes"))
+	require.Equal(t, "0", c.do("wakeup"))
+
+	for n, command := range []string{"freeze", "mem"} {
+		c.n++
+		c.send(command)
+
+		start, used := time.Now(), cpuTime(t)
+
+		// What comes before it sleeps is only input, and blanks mean nothing.
+		c.ticks(time.Second, func() bool {
+			_, err := io.WriteString(c.keys, " ")
+			require.NoError(t, err)
+
+			return strings.Contains(c.output(), "\n"+strconv.Itoa(c.n)+": ")
+		})
+
+		require.Contains(t, c.result(command), "0 "+want)
+		t.Logf("awake after %v, of which the machine used %v", time.Since(start), cpuTime(t)-used)
+		require.Equal(t, strconv.Itoa(n+1), c.do("slept"))
+		require.Equal(t, vmm.Running, c.m.State())
+		require.ErrorIs(t, c.m.Wake(), vmm.ErrState)
+	}
+}
+
+// ticks does something now and then until it says that it is enough.
+func (c *commander) ticks(pause time.Duration, enough func() bool) {
+	c.t.Helper()
+
+	for !enough() {
+		select {
+		case <-time.After(pause):
+		case <-c.ctx.Done():
+			c.t.Fatal("the guest doesn't go on")
+		}
+	}
+}
+
+// cpuTime is what this process has used.
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+
+	var u unix.Rusage
+
+	require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &u))
+
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// givesBack has the guest give back two times 256 MiB that have come, and take them again.
+func (c *commander) givesBack(total int) {
+	c.t.Helper()
+
+	t, ram := c.t, len(c.m.Memory().(*guestmem.Memory).Ranges())
+	blocks := c.do("blocks")
+
+	for _, id := range []int{-1, 2, 16} {
+		require.ErrorIs(t, c.m.RemoveMemory(c.ctx, id), vmm.ErrConfig)
+	}
+
+	require.NoError(t, c.m.RemoveMemory(c.ctx, 0))
+	require.ErrorIs(t, c.m.RemoveMemory(c.ctx, 0), vmm.ErrConfig)
+	require.Len(t, c.m.Memory().(*guestmem.Memory).Ranges(), ram-1)
+
+	left, err := strconv.Atoi(c.do("total"))
+	require.NoError(t, err)
+	require.InDelta(t, total+256<<10, left, 20<<10)
+
+	for range 2 { // before it is in use
+		id, err := c.m.AddMemory(c.ctx, 256<<20)
+		require.NoError(t, err)
+		require.NoError(t, c.m.RemoveMemory(c.ctx, id))
+	}
+
+	id, err := c.m.AddMemory(c.ctx, 256<<20)
+	require.NoError(t, err)
+	c.do("online")
+	require.Equal(t, blocks, c.do("blocks"))
+	require.NoError(t, c.m.RemoveMemory(c.ctx, 1))
+	require.NoError(t, c.m.RemoveMemory(c.ctx, id))
+	require.Len(t, c.m.Memory().(*guestmem.Memory).Ranges(), ram-2)
 }

@@ -15,6 +15,10 @@ import (
 // Linux boots a Linux kernel: a bzImage by its 64-bit entry, or an ELF vmlinux (or any
 // other ELF kernel with the note) by PVH; on arm64 an uncompressed Image. Only the first vCPU starts; the kernel finds
 // the others, and all devices, through ACPI.
+//
+// Random numbers, for its generator and on arm64 for its addresses, it gets by the boot
+// protocol: other ones each time, and not by PVH, which has no place for them. Time it gets
+// by the clock: on arm64 that is EFI's, with no firmware but for that.
 type Linux struct {
 	Kernel  string // path of the image
 	Initrd  string // path; empty is none

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/internal/nest"
 	"github.com/vgraft/vgraft/internal/testutil"
 	"github.com/vgraft/vgraft/vmm"
@@ -20,6 +21,7 @@ const consoleArgs = "console=ttyS0"
 
 const guestLooks = `
 echo "rtc=$(cat /sys/class/rtc/rtc0/since_epoch)"
+echo "setup data=$(cd /sys/kernel/boot_params/setup_data 2>/dev/null && cat 0/type)"
 irqs() { awk '/rtc0/ { n = 0; for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i; print n }' /proc/interrupts; }
 wakealarm=/sys/class/rtc/rtc0/wakealarm
 echo "rtc irqs before=$(irqs)"
@@ -94,9 +96,21 @@ var kernels = []linux{
 
 func whileBooting(*testing.T, *guest) {}
 
-// look is at the clocks of a PC.
+// look is at what is left of the loader, and at the clocks of a PC.
 func (c linux) look(t *testing.T, g *guest) {
 	t.Helper()
+
+	if c.pvh {
+		require.Empty(t, g.value("setup data="))
+	} else {
+		require.Equal(t, "0x9", g.value("setup data="))
+
+		// The kernel has taken the random numbers, and said so.
+		b := make([]byte, 16+32)
+		_, err := g.m.Memory().ReadAt(b, layout.SetupData)
+		require.NoError(t, err)
+		require.Equal(t, append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 9}, make([]byte, 3+4+32)...), b)
+	}
 
 	rtc, err := strconv.ParseInt(g.value("rtc="), 10, 64)
 	require.NoError(t, err)

@@ -35,7 +35,6 @@ type Machine struct {
 	ged     *ged.GED
 	cpus    *cpus.CPUs
 	dimms   *dimms.Slots // nil if no memory can come
-	grown   uint64       // of memory that has come; guarded by control
 	button  *power.Button
 
 	// The address spaces and the interrupt lines taken. They don't change after New.

@@ -110,12 +110,23 @@ func (c *vcpu) suspend() (Exit, bool) {
 	return Exit{}, false
 }
 
-// regCLIDR says which caches there are (Arm Architecture Reference Manual, D24.2.27), and
-// caches are those of Topology: two, one and one, of which the first two must be cleaned
-// for processors to see what others wrote.
+// regCLIDR says which caches there are (Arm Architecture Reference Manual, D24.2.27).
 var regCLIDR = kvm.RegSystem(3, 1, 0, 0, 1)
 
-const caches = 3<<0 | 4<<3 | 4<<6 | 1<<21 | 3<<24 | 1<<27
+// levels is what it says of the caches of Topology: two of the first level, which must be
+// cleaned for processors to see what others wrote, and one of each other.
+func (c Caches) levels() uint64 {
+	const (
+		split, unified = 3, 4
+		two            = split<<0 | unified<<3 | 1<<21 | 1<<27
+	)
+
+	if c.L3 == (Cache{}) {
+		return two | 2<<24
+	}
+
+	return two | unified<<6 | 3<<24
+}
 
 // init resets a vCPU to what KVM begins with. Of caches KVM makes up as few as it can,
 // and Linux believes that rather than ACPI; before Linux 6.3 that can't be changed.
@@ -124,7 +135,7 @@ func (c *vcpu) init() error {
 		return err
 	}
 
-	_ = c.kvm.SetReg(regCLIDR, caches)
+	_ = c.kvm.SetReg(regCLIDR, c.machine.cfg.Topology.Caches.levels())
 
 	return nil
 }

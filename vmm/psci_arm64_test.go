@@ -183,12 +183,18 @@ func TestAddMemory(t *testing.T) {
 	cfg.MaxMemory = cfg.Memory + 2*vmm.MemoryUnit
 	m := create(t, cfg)
 
-	require.ErrorIs(t, m.AddMemory(t.Context(), vmm.MemoryUnit), vmm.ErrState)
+	addMemory := func(ctx context.Context, n uint64) error {
+		_, err := m.AddMemory(ctx, n)
+		return err
+	}
+
+	require.ErrorIs(t, addMemory(t.Context(), vmm.MemoryUnit), vmm.ErrState)
+	require.ErrorIs(t, m.RemoveMemory(t.Context(), 0), vmm.ErrState)
 	require.NoError(t, m.Start(t.Context()))
 	require.Eventually(t, func() bool { return word(t, m, dataAt) == 1<<64-1 }, patience, time.Millisecond, "nothing is there")
 
 	for _, n := range []uint64{0, 1, vmm.MemoryUnit - 1, 3 * vmm.MemoryUnit, 1<<64 - vmm.MemoryUnit} {
-		require.ErrorIs(t, m.AddMemory(t.Context(), n), vmm.ErrConfig)
+		require.ErrorIs(t, addMemory(t.Context(), n), vmm.ErrConfig)
 	}
 
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -196,16 +202,16 @@ func TestAddMemory(t *testing.T) {
 
 	_, err := m.Memory().Slice(more, 8)
 	require.Error(t, err)
-	require.ErrorIs(t, m.AddMemory(ctx, vmm.MemoryUnit), context.DeadlineExceeded)
+	require.ErrorIs(t, addMemory(ctx, vmm.MemoryUnit), context.DeadlineExceeded)
 	require.Eventually(t, func() bool { return word(t, m, dataAt) == more }, patience, time.Millisecond)
 	require.EqualValues(t, more, word(t, m, more))
 
-	require.ErrorIs(t, m.AddMemory(t.Context(), 2*vmm.MemoryUnit), vmm.ErrConfig)
+	require.ErrorIs(t, addMemory(t.Context(), 2*vmm.MemoryUnit), vmm.ErrConfig)
 }
 
 // allCaches are those of a vCPU.
 func allCaches(id int, socket string) string {
-	return fmt.Sprintf("L1 Data 64K %d, L1 Instruction 64K %d, L2 Unified 1024K %d, L3 Unified 32768K %s,", id, id, id, socket)
+	return fmt.Sprintf("L1 Data 32K %d, L1 Instruction 48K %d, L2 Unified 512K %d, L3 Unified 8192K %s,", id, id, id, socket)
 }
 
 // A stock kernel finds the topology.
@@ -216,7 +222,10 @@ func TestLinux_topology(t *testing.T) {
 
 	testutil.NoLeaks(t)
 
-	c := commanded(t, vmm.Config{Memory: 384 << 20, CPUs: 4, Topology: vmm.Topology{Sockets: 2}})
+	c := commanded(t, vmm.Config{Memory: 384 << 20, CPUs: 4, Topology: vmm.Topology{Sockets: 2, Caches: vmm.Caches{
+		L1Data: vmm.Cache{Size: 32 << 10, Line: 64, Ways: 4}, L1Code: vmm.Cache{Size: 48 << 10, Line: 64, Ways: 3},
+		L2: vmm.Cache{Size: 512 << 10, Line: 64, Ways: 8}, L3: vmm.Cache{Size: 8 << 20, Line: 64, Ways: 16},
+	}}})
 
 	c.do("leaves")
 
@@ -224,6 +233,25 @@ func TestLinux_topology(t *testing.T) {
 		require.Equal(t, allCaches(id, socket), c.do(fmt.Sprintf("cache %d", id)))
 		require.Contains(t, c.do(fmt.Sprintf("topology %d", id)), "core "+socket)
 	}
+
+	c.send("off")
+	require.Equal(t, vmm.ExitPowerOff, c.wait().Reason)
+}
+
+// Without a third level there is none, and what isn't known isn't said.
+func TestLinux_cachesOfTwoLevels(t *testing.T) {
+	if !testutil.LinuxGuest(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	c := commanded(t, vmm.Config{Memory: 384 << 20, CPUs: 2, Topology: vmm.Topology{Caches: vmm.Caches{
+		L1Data: vmm.Cache{Size: 32 << 10, Line: 128, Ways: 4}, L1Code: vmm.Cache{Size: 32 << 10}, L2: vmm.Cache{Size: 512 << 10, Line: 64, Ways: 8},
+	}}})
+
+	require.Equal(t, "L1 Data 32K 1, L1 Instruction 32K 1, L2 Unified 512K 1,", c.do("cache 1"))
+	require.Contains(t, c.do("lines"), "128 64 4 0 8")
 
 	c.send("off")
 	require.Equal(t, vmm.ExitPowerOff, c.wait().Reason)

@@ -22,13 +22,13 @@ import (
 	"github.com/vgraft/vgraft/vmm/vmmtest"
 )
 
-// features are all of package power.
+// features are all of package power. The idle state is of arm64 alone.
 func features() []vmm.Device {
 	return []vmm.Device{
 		power.NewSleepButton(), power.NewACAdapter(true),
 		power.NewBattery(power.BatteryInfo{Model: "VG"}, power.BatteryStatus{}), power.NewBattery(power.BatteryInfo{}, power.BatteryStatus{}),
 		power.NewThermalZone(40_000, power.Trips{Critical: 100_000, Passive: 80_000}),
-		power.NewCPUIdle(),
+		power.NewCPUIdle(power.IdleState{Name: "RET", PSCI: 1, MinResidency: 100 * time.Microsecond, WakeLatency: 50 * time.Microsecond}),
 		power.NewPerformance(power.PerformanceLevels{Lowest: 1, LowestNonlinear: 1, Nominal: 2, Highest: 2, LowestMHz: 1, NominalMHz: 2}, nil),
 		power.NewVMGenID(),
 	}
@@ -226,7 +226,8 @@ func manage(t *testing.T, m *vmm.Machine, cpus int) {
 
 	soon(func(ctx context.Context) error { _, err := m.AddCPU(ctx); return err })
 	soon(func(ctx context.Context) error { return m.RemoveCPU(ctx, cpus) })
-	soon(func(ctx context.Context) error { return m.AddMemory(ctx, vmm.MemoryUnit) })
+	soon(func(ctx context.Context) error { _, err := m.AddMemory(ctx, vmm.MemoryUnit); return err })
+	soon(func(ctx context.Context) error { return m.RemoveMemory(ctx, 0) })
 	soon(func(context.Context) error { return m.PowerButton() })
 	require.NoError(t, m.Pause(t.Context()))
 	require.NoError(t, m.Resume(t.Context()))

@@ -29,7 +29,7 @@ func pcTables(cfg Config, ram []Range, devices []Device) (*acpi.Set, error) {
 			PreferredPMProfile: profile(devices),
 			Century:            centuryAt,
 			IAPCBootArch:       acpi.BootLegacyDevices | acpi.BootNoVGA, // and no keyboard controller
-			Flags: acpi.FADTWBINVD | acpi.FADTProcC1 | acpi.FADTPowerButton | acpi.FADTSleepButton |
+			Flags: acpi.FADTWBINVD | acpi.FADTPowerButton | acpi.FADTSleepButton |
 				acpi.FADTFixRTC | acpi.FADTTimer32 | acpi.FADTResetReg | acpi.FADTHWReduced,
 			// Not for a hardware-reduced platform, by the book: see board's timer.
 			PMTmrBlk: layout.PortPMTimer, PMTmrLen: layout.PortPMTimerSize,
@@ -53,7 +53,7 @@ func pcTables(cfg Config, ram []Range, devices []Device) (*acpi.Set, error) {
 // pcMADT is the interrupt controllers. ISA lines are edge-triggered, active high and equal
 // to their GSI.
 func pcMADT(cpus, most int) *acpi.MADT {
-	t := &acpi.MADT{Header: header(5), LocalAPICAddress: layout.LAPIC, Flags: acpi.MADTPCATCompat}
+	t := &acpi.MADT{Header: header(6), LocalAPICAddress: layout.LAPIC, Flags: acpi.MADTPCATCompat}
 
 	for id := range most {
 		c := &acpi.LocalAPIC{ProcessorUID: uint8(id), APICID: uint8(id), Flags: acpi.ProcessorEnabled}

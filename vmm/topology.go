@@ -9,6 +9,10 @@ type Topology struct {
 	Sockets  int // default 1
 	Clusters int // in each socket; default 1
 	Cores    int // in each cluster; default is what makes Config.MaxCPUs in all
+
+	// Caches are those that the guest is told of. The default is what the host says of
+	// its first processor, or else 64 KiB for data, 64 KiB for code, 1 MiB and 32 MiB.
+	Caches Caches
 }
 
 // complete gives the topology of that many vCPUs without zeros. It says whether there is
@@ -25,7 +29,11 @@ func (t Topology) complete(cpus int) (Topology, bool) {
 		t.Cores = cpus / (t.Sockets * t.Clusters)
 	}
 
-	return t, t.Cores > 0 && t.Sockets*t.Clusters*t.Cores == cpus
+	if t.Caches == (Caches{}) {
+		t.Caches = usualCaches
+	}
+
+	return t, t.Cores > 0 && t.Sockets*t.Clusters*t.Cores == cpus && t.Caches.valid()
 }
 
 func (t Topology) valid(cpus int) bool {
@@ -34,31 +42,45 @@ func (t Topology) valid(cpus int) bool {
 	return t.Sockets >= 0 && t.Clusters >= 0 && t.Cores >= 0 && ok
 }
 
-const cacheLine = 64
+// node is a cache in the table, with a number that no other one has.
+func (c Cache) node(id *uint32, kind uint8, next uint32) *acpi.CacheNode {
+	*id++
 
-// cache is a cache of a size in KiB.
-func cache(kib uint32, ways uint8, kind uint8, next uint32) *acpi.CacheNode {
-	return &acpi.CacheNode{
-		Flags: acpi.CacheSizeValid | acpi.CacheSetsValid | acpi.CacheAssociativityValid | acpi.CacheAllocationValid |
-			acpi.CacheTypeValid | acpi.CacheWritePolicyValid | acpi.CacheLineSizeValid,
+	n := &acpi.CacheNode{
+		CacheID:          *id,
+		Flags:            acpi.CacheIDValid | acpi.CacheSizeValid | acpi.CacheAllocationValid | acpi.CacheTypeValid | acpi.CacheWritePolicyValid,
 		NextLevelOfCache: next,
-		Size:             kib << 10, NumberOfSets: kib << 10 / cacheLine / uint32(ways), Associativity: ways,
-		Attributes: kind | acpi.CacheAllocate | acpi.CacheWriteBack, LineSize: cacheLine,
+		Size:             c.Size, NumberOfSets: c.sets(), Associativity: c.Ways, LineSize: c.Line,
+		Attributes: kind | acpi.CacheAllocate | acpi.CacheWriteBack,
 	}
+
+	for flag, known := range map[uint32]bool{
+		acpi.CacheSetsValid:          n.NumberOfSets != 0,
+		acpi.CacheAssociativityValid: n.Associativity != 0,
+		acpi.CacheLineSizeValid:      n.LineSize != 0,
+	} {
+		if known {
+			n.Flags |= flag
+		}
+	}
+
+	return n
 }
 
 // pptt makes the table. Linux counts levels as it goes up from a processor: those that a
 // node lists, and the next levels of these, come behind those of the nodes below. So a
 // cache is either listed or is a next level, and never both.
 func (t Topology) pptt() *acpi.PPTT {
-	p := &acpi.PPTT{Header: header(2)}
-	id := uint32(0)
+	p := &acpi.PPTT{Header: header(3)}
+	id, caches := uint32(0), uint32(0)
 
 	for range t.Sockets {
-		third := p.Add(cache(32<<10, 16, acpi.CacheUnified, 0))
-		socket := p.Add(&acpi.ProcessorNode{
-			Flags: acpi.PPTTPhysicalPackage | acpi.PPTTIdentical, PrivateResources: []uint32{third},
-		})
+		pkg := &acpi.ProcessorNode{Flags: acpi.PPTTPhysicalPackage | acpi.PPTTIdentical}
+		if t.Caches.L3 != (Cache{}) {
+			pkg.PrivateResources = []uint32{p.Add(t.Caches.L3.node(&caches, acpi.CacheUnified, 0))}
+		}
+
+		socket := p.Add(pkg)
 
 		for range t.Clusters {
 			parent := socket
@@ -67,9 +89,9 @@ func (t Topology) pptt() *acpi.PPTT {
 			}
 
 			for range t.Cores {
-				second := p.Add(cache(1<<10, 8, acpi.CacheUnified, 0))
-				data := p.Add(cache(64, 4, acpi.CacheData, second))
-				code := p.Add(cache(64, 4, acpi.CacheInstruction, second))
+				second := p.Add(t.Caches.L2.node(&caches, acpi.CacheUnified, 0))
+				data := p.Add(t.Caches.L1Data.node(&caches, acpi.CacheData, second))
+				code := p.Add(t.Caches.L1Code.node(&caches, acpi.CacheInstruction, second))
 
 				p.Add(&acpi.ProcessorNode{
 					Flags: acpi.PPTTProcessorValid | acpi.PPTTLeaf, Parent: parent, ACPIProcessorID: id,

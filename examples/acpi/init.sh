@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+[ -e /bin/sh ] || /bin/busybox --install -s /bin
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 stty -echo
 for m in /modules/*.ko; do insmod $m; done
@@ -11,6 +12,21 @@ done
 
 battery=$(echo /sys/class/power_supply/*/capacity)
 
+# Looks at the battery until it changes, and counts; a guest that is stopped doesn't look.
+look() {
+	was=$(cat $battery); looks=0; longest=0
+	clock; last=$now
+	while is=$(cat $battery); clock; do
+		[ $((now - last)) -le $longest ] || longest=$((now - last))
+		last=$now
+		[ "$is" = "$was" ] || break
+		looks=$((looks + 1))
+		[ $looks != 1 ] || echo "$was %"
+	done
+	echo "$is %, after $looks looks, at most ${longest}0 ms apart"
+}
+clock() { read -r up idle </proc/uptime; now=${up%.*}${up#*.}; } # hundredths of a second
+
 echo end
 while read -r command value; do
 	case $command in
@@ -20,6 +36,14 @@ while read -r command value; do
 		# The kernel hears of a change when it gets to it.
 		while [ -n "$value" ] && [ "$(cat $battery)" != "$value" ]; do sleep 0.1; done
 		echo "$(cat $battery) %, $(cat ${battery%capacity}status)";;
+	look)
+		rm -f /tmp/looks; look >/tmp/looks &
+		looking=$!
+		until [ -s /tmp/looks ]; do sleep 0.1; done
+		cat /tmp/looks;;
+	changed)
+		wait $looking
+		tail -n 1 /tmp/looks;;
 	cpus) cat /sys/devices/system/cpu/online;;
 	online)
 		for c in /sys/devices/system/cpu/cpu[0-9]*/online; do [ "$(cat $c)" = 1 ] || echo 1 >$c; done

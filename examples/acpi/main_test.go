@@ -28,25 +28,9 @@ func TestShow(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 
-	kernel, err := nest.Kernel(ctx, nest.Generic)
-	require.NoError(t, err)
-
-	modules := map[string][]string{"amd64": {"evdev", "button", "battery"}, "arm64": {"evdev"}}
-	files, err := kernel.ModuleFiles(modules[runtime.GOARCH]...)
-	require.NoError(t, err)
-
-	init, err := os.ReadFile("init.sh")
-	require.NoError(t, err)
-
-	ramdisk, err := nest.GuestInitrd(ctx, string(init), files...)
-	require.NoError(t, err)
-
-	initrd := filepath.Join(t.TempDir(), "initrd")
-	require.NoError(t, os.WriteFile(initrd, ramdisk, 0o600))
-
 	var out bytes.Buffer
 
-	require.NoError(t, show(ctx, vmm.Linux{Kernel: kernel.Vmlinuz, Initrd: initrd}, io.MultiWriter(&out, t.Output())), "%s", &out)
+	require.NoError(t, show(ctx, stock(ctx, t, runtime.GOARCH), repair{}, io.MultiWriter(&out, t.Output())), "%s", &out)
 
 	require.Regexp(t, `(?m)^ACPI tables +.*\bAPIC\b.*\bDSDT\b.*\bFACP\b`, out.String())
 	require.Regexp(t, `(?m)^battery +50 %, Discharging$`, out.String())
@@ -55,4 +39,27 @@ func TestShow(t *testing.T) {
 	require.Regexp(t, `(?m)^CPUs online, after AddCPU +0-1$`, out.String())
 	require.Regexp(t, `(?m)^key code, after PowerButton +116$`, out.String())
 	require.Regexp(t, `(?m)^the guest ended by +power-off$`, out.String())
+}
+
+// stock is Debian's kernel for an architecture, and a ramdisk with init.sh.
+func stock(ctx context.Context, t *testing.T, arch string) vmm.Linux {
+	t.Helper()
+
+	kernel, err := nest.KernelFor(ctx, arch, nest.Generic)
+	require.NoError(t, err)
+
+	modules := map[string][]string{"amd64": {"evdev", "button", "battery"}, "arm64": {"evdev"}}
+	files, err := kernel.ModuleFiles(modules[arch]...)
+	require.NoError(t, err)
+
+	init, err := os.ReadFile("init.sh")
+	require.NoError(t, err)
+
+	ramdisk, err := nest.GuestInitrdFor(ctx, arch, string(init), files...)
+	require.NoError(t, err)
+
+	initrd := filepath.Join(t.TempDir(), "initrd")
+	require.NoError(t, os.WriteFile(initrd, ramdisk, 0o600))
+
+	return vmm.Linux{Kernel: kernel.Vmlinuz, Initrd: initrd}
 }

@@ -161,12 +161,13 @@ func TestLoad_image(t *testing.T) {
 	clear(st[16:20])
 	require.Equal(t, crc32.ChecksumIEEE(st), crc)
 	require.EqualValues(t, 3, le.Uint64(st[104:]))
+	require.EqualValues(t, arm64.Runtime, le.Uint64(st[88:]), "RuntimeServices")
 
 	config := bytesAt(t, m, le.Uint64(st[112:]), 72)
 	require.Equal(t, "8868e871-e4f1-11d3-bc22-0080c73c8881", guid(config))
 	require.Equal(t, p.RSDP, le.Uint64(config[16:]))
 	require.Equal(t, "eb66918a-7eef-402a-842e-931d21c38ae9", guid(config[24:]))
-	require.Equal(t, []byte{1, 0, 8, 0, 0, 0, 0, 0}, bytesAt(t, m, le.Uint64(config[40:]), 8))
+	require.Equal(t, []byte{1, 0, 8, 0, 3, 0, 0, 0}, bytesAt(t, m, le.Uint64(config[40:]), 8))
 	require.Equal(t, "888eb0c6-8ede-4ff5-a8f0-9aee5cb977c2", guid(config[48:]))
 	require.Equal(t, make([]byte, 16), bytesAt(t, m, le.Uint64(config[64:]), 16))
 
@@ -177,16 +178,75 @@ func TestLoad_image(t *testing.T) {
 	memory := bytesAt(t, m, be64("linux,uefi-mmap-start"), uint64(be32("linux,uefi-mmap-size")))
 	at := uint64(arm64.RAM)
 
-	for ; len(memory) > 0; memory = memory[40:] {
-		require.Equal(t, at, le.Uint64(memory[8:]))
-		require.EqualValues(t, 8, le.Uint64(memory[32:]), "write-back")
+	// But for a device that the services need.
+	const runtime = 1 << 63
 
-		kind := le.Uint64(memory)
+	require.EqualValues(t, 11, le.Uint64(memory), "MMIO")
+	require.EqualValues(t, arm64.Time, le.Uint64(memory[8:]))
+	require.EqualValues(t, arm64.Time, le.Uint64(memory[16:]))
+	require.EqualValues(t, 16, le.Uint64(memory[24:]), "a page of 64 KiB")
+	require.EqualValues(t, uint64(runtime|1), le.Uint64(memory[32:]), "uncached")
+
+	for memory = memory[40:]; len(memory) > 0; memory = memory[40:] {
+		require.Equal(t, at, le.Uint64(memory[8:]))
+
+		kind, virtual, attributes := le.Uint64(memory), le.Uint64(memory[16:]), le.Uint64(memory[32:])
 		require.Equal(t, at == arm64.ACPI, kind == 9)
+		require.Equal(t, at == arm64.Runtime, kind == 5)
+
+		if kind == 5 {
+			require.Equal(t, at, virtual)
+			require.EqualValues(t, 16, le.Uint64(memory[24:]), "a page of 64 KiB")
+			require.EqualValues(t, uint64(runtime|1<<17|8), attributes, "read-only, write-back")
+		} else {
+			require.Zero(t, virtual)
+			require.EqualValues(t, 8, attributes, "write-back")
+		}
+
 		at += le.Uint64(memory[24:]) * 4096
 	}
 
 	require.EqualValues(t, arm64.RAM+64*mib, at)
+}
+
+// The table of services leads to code in the same region.
+func TestRuntimeTable(t *testing.T) {
+	testutil.Pure(t)
+
+	b := runtimeTable()
+	require.Less(t, len(b), arm64.RuntimeSize)
+	require.Equal(t, "RUNTSERV", string(b[:8]))
+	require.EqualValues(t, 136, le.Uint32(b[12:]))
+
+	head := bytes.Clone(b[:136])
+	clear(head[16:20])
+	require.Equal(t, crc32.ChecksumIEEE(head), le.Uint32(b[16:]))
+
+	service := func(i int) []byte {
+		at := le.Uint64(b[24+8*i:]) - arm64.Runtime
+		require.GreaterOrEqual(t, at, uint64(136), i)
+		require.Less(t, at, uint64(len(b)), i)
+		require.Zero(t, at%4)
+
+		code, _, ok := bytes.Cut(b[at:], []byte{0xc0, 0x03, 0x5f, 0xd6}) // ret
+		require.True(t, ok)
+
+		return code
+	}
+
+	const movzTime = 0x52a1_2049 // movz w9, #0x902, lsl #16
+
+	for i := range 2 {
+		require.EqualValues(t, movzTime, le.Uint32(service(i)[4:]), i)
+	}
+
+	require.EqualValues(t, 0x0902_0000, arm64.Time)
+	require.NotEqual(t, service(0), service(1))
+
+	for i := 2; i < 14; i++ {
+		require.Equal(t, service(13), service(i), i)
+		require.Len(t, service(i), 12)
+	}
 }
 
 func guid(b []byte) string {

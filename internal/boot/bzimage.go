@@ -189,6 +189,10 @@ func (k *Kernel) loadBzImage(p Params, low guestmem.Range) (Entry, error) {
 		return Entry{}, err
 	}
 
+	if err := p.writeSetupData(); err != nil {
+		return Entry{}, err
+	}
+
 	if err := p.writeCmdline(); err != nil {
 		return Entry{}, err
 	}
@@ -217,7 +221,7 @@ func (b *bzImage) zeroPage(p Params, initrd guestmem.Range) ([]byte, error) {
 	h.CmdlinePtr = layout.Cmdline
 	h.RamdiskImage = uint32(initrd.Base)
 	h.RamdiskSize = uint32(initrd.Size)
-	h.SetupData = 0 // a pointer; what the file says there can only be wrong
+	h.SetupData = layout.SetupData
 
 	binary.LittleEndian.PutUint64(bp.Padding[rsdpAt:], p.RSDP)
 

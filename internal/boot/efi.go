@@ -6,6 +6,7 @@ import (
 
 	"github.com/vgraft/vgraft/internal/guestmem"
 	"github.com/vgraft/vgraft/internal/layout/arm64"
+	"github.com/vgraft/vgraft/vmm/acpi"
 )
 
 // Linux on arm64 takes the ACPI root pointer from nowhere but an EFI system table. There
@@ -16,10 +17,15 @@ import (
 // Kinds of memory (§7.2.1, "EFI_MEMORY_TYPE") and the attribute of all of it.
 const (
 	efiBootServicesData = 4
+	efiRuntimeCode      = 5
 	efiConventional     = 7
 	efiACPIReclaim      = 9
+	efiMMIO             = 11
 
-	efiWriteBack = 8 // EFI_MEMORY_WB
+	efiUncached  = 1 << 0  // EFI_MEMORY_UC
+	efiWriteBack = 1 << 3  // EFI_MEMORY_WB
+	efiReadOnly  = 1 << 17 // EFI_MEMORY_RO
+	efiRuntime   = 1 << 63 // EFI_MEMORY_RUNTIME: the services need it mapped
 
 	efiPage           = 4096 // always
 	efiDescriptorSize = 40
@@ -28,11 +34,10 @@ const (
 
 // Places in what arm64.EFI has room for.
 const (
-	efiConfigAt     = arm64.EFI + 0x400
-	efiPropertiesAt = arm64.EFI + 0x600
-	efiReservedAt   = arm64.EFI + 0x700
-	efiVendorAt     = arm64.EFI + 0x800
-	efiEnd          = arm64.EFI + 0x1000
+	efiConfigAt = arm64.EFI + 0x400
+	efiMoreAt   = arm64.EFI + 0x600 // what the configuration table leads to, beside ACPI
+	efiVendorAt = arm64.EFI + 0x800
+	efiEnd      = arm64.EFI + 0x1000
 )
 
 // Offsets in the system table (§4.3.1).
@@ -42,15 +47,9 @@ const (
 	efiSystemSize  = 120
 	efiCRCAt       = 16
 	efiVendorPtrAt = 24
+	efiRuntimeAt   = 88
 	efiTablesNAt   = 104
 	efiTablesPtrAt = 112
-)
-
-// Names of configuration tables (§4.6.1), as they are in memory.
-var (
-	guidACPI20     = [16]byte{0x71, 0xe8, 0x68, 0x88, 0xf1, 0xe4, 0xd3, 0x11, 0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81}
-	guidReserved   = [16]byte{0xc6, 0xb0, 0x8e, 0x88, 0xde, 0x8e, 0xf5, 0x4f, 0xa8, 0xf0, 0x9a, 0xee, 0x5c, 0xb9, 0x77, 0xc2}
-	guidProperties = [16]byte{0x8a, 0x91, 0x66, 0xeb, 0xef, 0x7e, 0x2a, 0x40, 0x84, 0x2e, 0x93, 0x1d, 0x21, 0xc3, 0x8a, 0xe9}
 )
 
 // efiTables gives what belongs at arm64.EFI.
@@ -59,29 +58,26 @@ func efiTables(rsdp uint64) []byte {
 	at := func(gpa uint64) []byte { return b[gpa-arm64.EFI:] }
 	put32, put64 := binary.LittleEndian.PutUint32, binary.LittleEndian.PutUint64
 
-	// No run-time service is there to be called. Without this table the kernel calls
-	// them all.
-	copy(at(efiPropertiesAt), []byte{1, 0, 8, 0, 0, 0, 0, 0}) // version, length, mask of those that are
-
 	copy(at(efiVendorAt), []byte{'v', 0, 'g', 0, 'r', 0, 'a', 0, 'f', 0, 't', 0, 0, 0})
 
-	config := at(efiConfigAt)
-	copy(config, guidACPI20[:])
-	put64(config[16:], rsdp)
-	copy(config[24:], guidProperties[:])
-	put64(config[40:], efiPropertiesAt)
+	more, entries := acpi.EFITables(efiMoreAt, runtimeServices)
+	copy(at(efiMoreAt), more)
 
-	// Linux's own: a list of what a kernel that this one loads must leave alone, the tables
-	// of the interrupt controller. It is empty, and the kernel adds to it; without its
-	// head, which otherwise the kernel's EFI program makes, it complains.
-	copy(config[48:], guidReserved[:])
-	put64(config[64:], efiReservedAt)
+	entries = append([]acpi.ConfigurationEntry{{GUID: acpi.ACPI20TableGUID(), Address: rsdp}}, entries...)
+
+	var config []byte
+	for _, e := range entries {
+		config, _ = e.AppendBinary(config) // no entry is wrong
+	}
+
+	copy(at(efiConfigAt), config)
 
 	put64(b, efiSignature)
 	put32(b[8:], efiRevision)
 	put32(b[12:], efiSystemSize)
 	put64(b[efiVendorPtrAt:], efiVendorAt)
-	put64(b[efiTablesNAt:], 3)
+	put64(b[efiRuntimeAt:], arm64.Runtime)
+	put64(b[efiTablesNAt:], uint64(len(entries)))
 	put64(b[efiTablesPtrAt:], efiConfigAt)
 	put32(b[efiCRCAt:], crc32.ChecksumIEEE(b[:efiSystemSize])) // with 0 in its place
 
@@ -89,20 +85,31 @@ func efiTables(rsdp uint64) []byte {
 }
 
 // efiMap gives what belongs at arm64.EFIMap (§7.2.3): the device tree and these tables,
-// which the kernel reads and then has for itself; the ACPI tables, which it keeps; and
-// the rest. The first range was checked to reach beyond arm64.Kernel.
+// which the kernel reads and then has for itself; the run-time services and the ACPI
+// tables, which it keeps; and the rest. The first range was checked to reach beyond
+// arm64.Kernel.
 func efiMap(ram []guestmem.Range) []byte {
 	var b []byte
 
-	add := func(kind uint32, base, end uint64) {
-		b = binary.LittleEndian.AppendUint64(b, uint64(kind))
-		b = binary.LittleEndian.AppendUint64(b, base)
-		b = binary.LittleEndian.AppendUint64(b, 0) // virtual address
-		b = binary.LittleEndian.AppendUint64(b, (end-base)/efiPage)
-		b = binary.LittleEndian.AppendUint64(b, efiWriteBack)
-	}
+	addAs := func(kind uint32, base, end, attributes uint64) {
+		// What the services need has the same virtual address: see runtimeTable.
+		virtual := uint64(0)
+		if attributes&efiRuntime != 0 {
+			virtual = base
+		}
 
-	add(efiBootServicesData, arm64.RAM, arm64.ACPI)
+		for _, v := range []uint64{uint64(kind), base, virtual, (end - base) / efiPage, attributes} {
+			b = binary.LittleEndian.AppendUint64(b, v)
+		}
+	}
+	add := func(kind uint32, base, end uint64) { addAs(kind, base, end, efiWriteBack) }
+
+	const runtimeEnd = arm64.Runtime + arm64.RuntimeSize
+
+	addAs(efiMMIO, arm64.Time, arm64.Time+arm64.TimeSize, efiUncached|efiRuntime)
+	add(efiBootServicesData, arm64.RAM, arm64.Runtime)
+	addAs(efiRuntimeCode, arm64.Runtime, runtimeEnd, efiWriteBack|efiReadOnly|efiRuntime)
+	add(efiBootServicesData, runtimeEnd, arm64.ACPI)
 	add(efiACPIReclaim, arm64.ACPI, arm64.Kernel)
 
 	for i, r := range ram {

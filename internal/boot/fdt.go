@@ -63,6 +63,14 @@ func (f *fdt) prop(name string, value []byte) {
 	f.bytes(value)
 }
 
+// blank adds a property of n zeros, and gives their offset in the finished tree: for bytes
+// that are to be in the guest's memory alone.
+func (f *fdt) blank(name string, n int) uint64 {
+	f.prop(name, make([]byte, n))
+
+	return uint64(fdtHeaderSize + fdtReservationSize + f.structure.Len() - (n+3)&^3)
+}
+
 func (f *fdt) prop32(name string, v uint32) { f.prop(name, binary.BigEndian.AppendUint32(nil, v)) }
 
 func (f *fdt) prop64(name string, v uint64) { f.prop(name, binary.BigEndian.AppendUint64(nil, v)) }

@@ -94,16 +94,25 @@ func (k *Kernel) loadImage(p Params) (Entry, error) {
 		return Entry{}, &SizeError{What: "memory map", Size: uint64(len(memory)), Limit: arm64.EFIMapSize}
 	}
 
+	tree, seeds := p.chosen(initrd, len(memory))
+
 	for _, w := range []struct {
 		what string
 		gpa  uint64
 		data []byte
 	}{
 		{"EFI tables", arm64.EFI, efiTables(p.RSDP)},
+		{"EFI services", arm64.Runtime, runtimeTable()},
 		{"memory map", arm64.EFIMap, memory},
-		{"device tree", arm64.FDT, p.chosen(initrd, len(memory))},
+		{"device tree", arm64.FDT, tree},
 	} {
 		if err := p.write(w.what, w.gpa, w.data); err != nil {
+			return Entry{}, err
+		}
+	}
+
+	for _, r := range seeds {
+		if err := p.seed(r.Base, r.Size); err != nil {
 			return Entry{}, err
 		}
 	}
@@ -112,8 +121,9 @@ func (k *Kernel) loadImage(p Params) (Entry, error) {
 }
 
 // chosen is the device tree. Were there more in it than /chosen, the kernel would take
-// that for its description of the machine, and not the ACPI tables.
-func (p *Params) chosen(initrd guestmem.Range, memory int) []byte {
+// that for its description of the machine, and not the ACPI tables. seeds are where random
+// numbers go; the tree has zeros there.
+func (p *Params) chosen(initrd guestmem.Range, memory int) (tree []byte, seeds []guestmem.Range) {
 	var f fdt
 
 	f.begin("")
@@ -133,10 +143,16 @@ func (p *Params) chosen(initrd guestmem.Range, memory int) []byte {
 
 	// Debian's kernels refuse the others without this one; 2 is disabled.
 	f.prop32("linux,uefi-secure-boot", 2)
+
+	seeds = []guestmem.Range{
+		{Base: arm64.FDT + f.blank("kaslr-seed", kaslrSize), Size: kaslrSize},
+		{Base: arm64.FDT + f.blank("rng-seed", seedSize), Size: seedSize},
+	}
+
 	f.end()
 	f.end()
 
-	return f.finish()
+	return f.finish(), seeds
 }
 
 // isARM says whether the guest is one for arm64, by where its RAM begins.

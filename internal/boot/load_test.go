@@ -59,7 +59,7 @@ func TestLoad_zeroPage(t *testing.T) {
 	require.Equal(t, uint32(64*mib-8192), le.Uint32(z[0x218:]), "ramdisk_image")
 	require.Equal(t, uint32(5000), le.Uint32(z[0x21c:]), "ramdisk_size")
 	require.Equal(t, uint32(layout.Cmdline), le.Uint32(z[0x228:]), "cmd_line_ptr")
-	require.Zero(t, le.Uint64(z[0x250:]), "setup_data")
+	require.Equal(t, uint64(layout.SetupData), le.Uint64(z[0x250:]), "setup_data")
 	require.Equal(t, uint64(16*mib), le.Uint64(z[0x258:]), "pref_address")
 
 	for i, want := range []mapEntry{

@@ -22,6 +22,9 @@ var (
 	// ErrMissing is a payload that this one is linked against and that isn't loaded.
 	ErrMissing = errors.New("linked against a payload that isn't loaded")
 
+	// ErrMadeType is that reflection has made a type that the payload brings.
+	ErrMadeType = errors.New("reflection has made a type already that the payload brings")
+
 	// ErrRuntime is that the runtime didn't accept the payload.
 	ErrRuntime = errors.New("the runtime refuses the payload")
 )

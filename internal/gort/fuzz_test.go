@@ -34,9 +34,10 @@ func FuzzLoad(f *testing.F) {
 	seed.Meta = payload.Meta{
 		Format: 1, Name: "x", Target: payload.Target{BuildID: "b", GoVersion: runtime.Version(), Arch: seed.Arch, Anchor: payload.Anchor{Symbol: "a", Addr: host.Value}, Text: host.Value},
 		Module:  payload.Module{Addr: seed.Data.Addr, Size: 592, Next: 584},
-		Runtime: payload.Runtime{FirstModule: host.Value, LastModule: host.Value, ModulesSlice: host.Value, GetItab: host.Value, UnreachableMethod: host.Value, ItabTable: host.Value},
+		Runtime: payload.Runtime{FirstModule: host.Value, LastModule: host.Value, ModulesSlice: host.Value, GetItab: host.Value, UnreachableMethod: host.Value, ItabTable: host.Value, MadeTypes: []uint64{host.Value}},
 		Itabs:   []payload.Itab{{Name: "i", Inter: host, Type: payload.Ref{Kind: payload.RefImage, Value: seed.Rodata.Addr}}},
 		Words:   []payload.Word{{Kind: payload.WordFuncValue, Name: "w", At: host, Size: 8, Old: []payload.Value{{Const: load(host.Value+p.bias, 8)}}, New: payload.Value{Ref: payload.Ref{Kind: payload.RefImage, Value: seed.Text.Addr}}}},
+		Types:   []uint64{seed.Rodata.Addr},
 		Expect:  []payload.ExpectBytes{{Name: "v", Addr: host, Bytes: []byte{1, 2}}},
 	}
 
@@ -102,6 +103,10 @@ func loaded(im *Image) error {
 
 	err = im.place()
 	if err == nil {
+		if err = im.checkTypes(used); err == nil {
+			err = im.checkMade()
+		}
+
 		for _, e := range im.file.Meta.Expect {
 			im.Has(e)
 		}

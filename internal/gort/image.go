@@ -77,6 +77,14 @@ func (p *Process) Load(f *payload.File, below ...*Image) (*Image, error) {
 		err = im.place()
 	}
 
+	if err == nil {
+		err = im.checkTypes(used)
+	}
+
+	if err == nil {
+		err = im.checkMade()
+	}
+
 	if err != nil {
 		_ = unmap(im.base, im.size) // it was mapped just so
 
@@ -97,7 +105,7 @@ func (p *Process) Load(f *payload.File, below ...*Image) (*Image, error) {
 func (im *Image) check() error {
 	m := &im.file.Meta
 
-	for _, a := range []uint64{m.Target.Text, m.Runtime.FirstModule, m.Runtime.LastModule, m.Runtime.ModulesSlice, m.Runtime.GetItab, m.Runtime.UnreachableMethod, m.Runtime.ItabTable} {
+	for _, a := range append(slices.Clone(m.Runtime.MadeTypes), m.Target.Text, m.Runtime.FirstModule, m.Runtime.LastModule, m.Runtime.ModulesSlice, m.Runtime.GetItab, m.Runtime.UnreachableMethod, m.Runtime.ItabTable) {
 		if a != 0 && !im.proc.Holds(a, 8) {
 			return fmt.Errorf("%w: %#x of the runtime", ErrAddress, a)
 		}
@@ -303,9 +311,17 @@ func (im *Image) commit() error {
 		return err
 	}
 
+	if err := im.checkMade(); err != nil {
+		return err
+	}
+
 	link(im.base+m.Module.Addr, m.Module.Next, m.Runtime.FirstModule+p.bias, m.Runtime.LastModule+p.bias, m.Runtime.ModulesSlice+p.bias)
 	p.linked = append(p.linked, im)
 	im.linked = true
+
+	if err := im.checkMade(); err != nil { // who was about to make one when it was linked
+		return err
+	}
 
 	// Methods first: interface tables are built from them.
 	var methods, tables []payload.Word

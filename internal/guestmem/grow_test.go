@@ -99,3 +99,59 @@ func TestGrow_whileInUse(t *testing.T) {
 	wg.Wait()
 	require.Len(t, m.Ranges(), 101)
 }
+
+func TestShrink(t *testing.T) {
+	testutil.Pure(t)
+	testutil.NoLeaks(t)
+
+	m := open(t, 4*page, hole)
+	more := guestmem.Range{Base: 16 * page, Size: 2 * page}
+	ready := func(guestmem.Region) error { return nil }
+	done := func() error { return nil }
+
+	var bounds *guestmem.BoundsError
+
+	require.ErrorAs(t, m.Shrink(more, done), &bounds)
+	require.NoError(t, m.Grow(more, ready))
+	require.ErrorAs(t, m.Shrink(guestmem.Range{Base: 16 * page, Size: page}, done), &bounds, "a part")
+
+	b, err := m.Slice(more.Base, page)
+	require.NoError(t, err)
+	copy(b, "here")
+
+	no := errors.New("no")
+	require.ErrorIs(t, m.Shrink(more, func() error {
+		_, err := m.Slice(more.Base, 1)
+		require.ErrorIs(t, err, guestmem.ErrBounds, "nobody reaches it")
+
+		return no
+	}), no)
+	require.Equal(t, "here", string(b[:4]))
+	require.Len(t, m.Ranges(), 2)
+
+	require.NoError(t, m.Shrink(more, done))
+	require.Equal(t, []guestmem.Range{{Base: 0, Size: 4 * page}}, m.Ranges())
+	require.Equal(t, make([]byte, page), b, "the host has it back, and a slice stays good")
+	copy(b, "late")
+
+	// What comes has nothing in it, and doesn't add up.
+	for range 1000 {
+		require.NoError(t, m.Grow(more, func(r guestmem.Region) error {
+			require.Equal(t, make([]byte, 2*page), r.Bytes)
+			return nil
+		}))
+		require.NoError(t, m.Shrink(more, done))
+	}
+
+	require.ErrorIs(t, m.Grow(more, func(guestmem.Region) error { return no }), no)
+	require.NoError(t, m.Grow(more, ready))
+	require.NoError(t, m.Close())
+	require.ErrorIs(t, m.Shrink(more, done), os.ErrClosed)
+
+	// Nothing is left if it was closed meanwhile.
+	for _, end := range []error{nil, no} {
+		m := open(t, 4*page, hole)
+		require.NoError(t, m.Grow(more, ready))
+		require.ErrorIs(t, m.Shrink(more, func() error { return errors.Join(m.Close(), end) }), end)
+	}
+}

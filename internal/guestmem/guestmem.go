@@ -67,12 +67,13 @@ type Region struct {
 	Bytes []byte
 }
 
-// Memory is the RAM of one guest. ReadAt, WriteAt, Slice and Grow may be called from any
+// Memory is the RAM of one guest. ReadAt, WriteAt, Slice, Grow and Shrink may be called from any
 // goroutine; after Close they return an error that wraps os.ErrClosed.
 type Memory struct {
 	// mu is held for reading by each copy, so that Close can't unmap under it.
 	mu      sync.RWMutex
 	regions []Region
+	gone    []Region // by Shrink: mapped, for slices that somebody may have
 	closed  bool
 }
 
@@ -148,7 +149,11 @@ func (m *Memory) Grow(r Range, ready func(Region) error) error {
 		return &HoleError{Hole: Range{0, r.Base}, Size: r.Size}
 	}
 
-	b, err := mapped(r.Size)
+	b, err := m.again(r.Size)
+	if b == nil && err == nil {
+		b, err = mapped(r.Size)
+	}
+
 	if err == nil {
 		err = ready(Region{Range: r, Bytes: b})
 	}
@@ -162,6 +167,72 @@ func (m *Memory) Grow(r Range, ready func(Region) error) error {
 	}
 
 	return err
+}
+
+// Shrink takes a region out that Grow has put in, while others use the rest. done is called
+// when nobody can reach it any more by this Memory, but for slices that were taken before;
+// these stay valid, and have nothing to do with the guest. If done fails, the region is
+// back. What was in it is lost. A range that isn't a region is a *BoundsError.
+func (m *Memory) Shrink(r Range, done func() error) error {
+	region, err := m.withdraw(r)
+	if err != nil {
+		return err
+	}
+
+	if err := done(); err != nil {
+		back := m.publish(region)
+		if back != nil { // closed meanwhile
+			back = errors.Join(back, os.NewSyscallError("munmap", unix.Munmap(region.Bytes)))
+		}
+
+		return errors.Join(err, back)
+	}
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+
+	if m.closed {
+		return os.NewSyscallError("munmap", unix.Munmap(region.Bytes))
+	}
+
+	m.gone = append(m.gone, region)
+
+	// The host has the memory back; the addresses stay, and hold zeros.
+	return os.NewSyscallError("madvise", unix.Madvise(region.Bytes, unix.MADV_DONTNEED))
+}
+
+func (m *Memory) withdraw(r Range) (Region, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+
+	if m.closed {
+		return Region{}, fmt.Errorf("guest memory: %w", os.ErrClosed)
+	}
+
+	for i, o := range m.regions {
+		if o.Range == r {
+			m.regions = slices.Concat(m.regions[:i], m.regions[i+1:])
+			return o, nil
+		}
+	}
+
+	return Region{}, &BoundsError{GPA: r.Base, Len: r.Size}
+}
+
+// again takes addresses that Shrink has left, if there are some of that size. Whoever still
+// has a slice of them may have written to it.
+func (m *Memory) again(size uint64) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+
+	for i, r := range m.gone {
+		if r.Size == size {
+			m.gone = slices.Delete(m.gone, i, i+1)
+			return r.Bytes, os.NewSyscallError("madvise", unix.Madvise(r.Bytes, unix.MADV_DONTNEED))
+		}
+	}
+
+	return nil, nil
 }
 
 // publish makes a region one of the guest's RAM.
@@ -285,11 +356,11 @@ func (m *Memory) Close() error {
 
 	var errs []error
 
-	for _, r := range m.regions {
+	for _, r := range append(m.gone, m.regions...) {
 		errs = append(errs, os.NewSyscallError("munmap", unix.Munmap(r.Bytes)))
 	}
 
-	m.regions, m.closed = nil, true
+	m.regions, m.gone, m.closed = nil, nil, true
 
 	return errors.Join(errs...)
 }

@@ -16,7 +16,7 @@ type VM struct {
 
 // SetMemory makes memory of this process the guest's RAM from guest-physical address
 // gpa on. Each range has a slot of its own. The memory must stay mapped until the VM is
-// closed.
+// closed, or no memory is made the slot's.
 func (vm *VM) SetMemory(slot uint32, gpa uint64, mem []byte) error {
 	r := &kvm.UserspaceMemoryRegion{
 		Slot:          slot,

@@ -12,6 +12,7 @@ const (
 	GDT       = 0x0000_0500 // boot GDT, one page at most
 	StartInfo = 0x0000_6000 // PVH start_info, module list, memory map
 	ZeroPage  = 0x0000_7000 // Linux boot_params
+	SetupData = 0x0000_8000 // what more there is for Linux than boot_params
 	PageTable = 0x0000_9000 // pool of boot page tables
 	Cmdline   = 0x0002_0000 // kernel command line, NUL-terminated
 	TaskState = 0x0003_0000 // task state of ring-3 guests, with their port permissions

@@ -48,6 +48,7 @@ func TestLayout_isDisjoint(t *testing.T) {
 			{"GDT", layout.GDT, page},
 			{"StartInfo", layout.StartInfo, page},
 			{"ZeroPage", layout.ZeroPage, page},
+			{"SetupData", layout.SetupData, page},
 			{"PageTable", layout.PageTable, layout.PageTableSize},
 			{"Cmdline", layout.Cmdline, layout.CmdlineSize},
 			{"TaskState", layout.TaskState, layout.TaskStateSize},
@@ -104,7 +105,7 @@ func TestLayout_isAligned(t *testing.T) {
 	testutil.Pure(t)
 
 	for name, addr := range map[string]uint64{
-		"StartInfo": layout.StartInfo, "ZeroPage": layout.ZeroPage, "PageTable": layout.PageTable,
+		"StartInfo": layout.StartInfo, "ZeroPage": layout.ZeroPage, "SetupData": layout.SetupData, "PageTable": layout.PageTable,
 		"PageTableSize": layout.PageTableSize, "TaskState": layout.TaskState, "MMIO": layout.MMIO, "Place": layout.Place,
 		"IOAPIC": layout.IOAPIC, "LAPIC": layout.LAPIC, "IdentityMap": layout.IdentityMap, "TSS": layout.TSS,
 	} {

@@ -3,6 +3,7 @@ package nest
 import (
 	"bytes"
 	"compress/gzip"
+	"debug/elf"
 	"io"
 	"io/fs"
 	"os"
@@ -114,4 +115,23 @@ func TestGuestInitrd(t *testing.T) {
 		require.True(t, bytes.Contains(ramdisk, []byte(part)), part)
 	}
 	require.Equal(t, 1, bytes.Count(ramdisk, []byte("bin/ls\x00")))
+}
+
+func TestGuestInitrdFor(t *testing.T) {
+	const script = "/bin/busybox --install -s /bin"
+	here, err := GuestInitrd(t.Context(), script)
+	require.NoError(t, err)
+	there, err := GuestInitrdFor(t.Context(), "arm64", script)
+	require.NoError(t, err)
+	for _, part := range []string{"#!/bin/busybox sh\n" + script, "bin/busybox\x00", "dev/console\x00"} {
+		require.True(t, bytes.Contains(there, []byte(part)), part)
+	}
+	machine := func(ramdisk []byte) elf.Machine {
+		return elf.Machine(ramdisk[bytes.Index(ramdisk, []byte("\x7fELF"))+18])
+	}
+	require.Equal(t, elf.EM_X86_64, machine(here))
+	require.Equal(t, elf.EM_AARCH64, machine(there))
+	require.False(t, bytes.Contains(there, []byte("bin/mount\x00")), "which applets it has isn't known here")
+	_, err = GuestInitrdFor(t.Context(), "pdp11", script)
+	require.EqualError(t, err, "nest: no guests of pdp11")
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 )
 
@@ -20,7 +21,18 @@ import (
 // An extra file takes the place of a file of the same name. The result is not
 // compressed: hand it to [Gzip] where size matters more than boot time.
 func GuestInitrd(ctx context.Context, initScript string, extra ...File) ([]byte, error) {
-	busybox, err := busyboxFiles(ctx)
+	return GuestInitrdFor(ctx, runtime.GOARCH, initScript, extra...)
+}
+
+// GuestInitrdFor is [GuestInitrd] for guests of another architecture. Only its busybox
+// knows which applets it has, and can't run here: the script begins with
+// "/bin/busybox --install -s /bin".
+func GuestInitrdFor(ctx context.Context, arch, initScript string, extra ...File) ([]byte, error) {
+	m, ok := machines[arch]
+	if !ok {
+		return nil, fmt.Errorf("nest: no guests of %s", arch)
+	}
+	busybox, err := m.busybox(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -45,10 +45,11 @@ const recheckAfter = 24 * time.Hour
 // reached, a cached kernel of any age is good. In the rig, which has no network,
 // it must be there: see [FetchKernels].
 func Kernel(ctx context.Context, f Flavour) (KernelFiles, error) {
-	return kernelOf(ctx, runtime.GOARCH, f)
+	return KernelFor(ctx, runtime.GOARCH, f)
 }
 
-func kernelOf(ctx context.Context, arch string, f Flavour) (KernelFiles, error) {
+// KernelFor is [Kernel] for programs of another architecture.
+func KernelFor(ctx context.Context, arch string, f Flavour) (KernelFiles, error) {
 	for _, p := range kernelPackages {
 		if p.arch != arch || p.flavour != f {
 			continue
@@ -114,7 +115,7 @@ func FetchKernelsFor(ctx context.Context, program string) error {
 	}
 	for _, p := range kernelPackages {
 		if p.arch == arch {
-			if _, err := kernelOf(ctx, arch, p.flavour); err != nil {
+			if _, err := KernelFor(ctx, arch, p.flavour); err != nil {
 				return err
 			}
 		}

@@ -153,7 +153,7 @@ func prepare(ctx context.Context, cfg Config, argv []string) (_ *rig, err error)
 		return nil, err
 	}
 	r := &rig{cfg: cfg, machine: m, phase: PhaseStart, code: -1}
-	k, err := kernelOf(ctx, m.arch, Generic)
+	k, err := KernelFor(ctx, m.arch, Generic)
 	if err != nil {
 		return nil, err
 	}

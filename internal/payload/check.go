@@ -18,6 +18,9 @@ func PageSize(arch string) uint64 { return pageSizes[arch] }
 // maxAddr bounds addresses of the program, so that sums of a few of them are no overflow.
 const maxAddr = 1 << 48
 
+// minTypeSize is that of a type's description, without what its kind adds.
+const minTypeSize = 48
+
 // check says what is wrong with the file, beside its spelling.
 func (f *File) check() error {
 	for _, check := range []func() error{f.checkSegments, f.checkSymbols, f.checkRelocs, f.checkMeta, f.checkCode, f.checkWords, f.checkEntries} {
@@ -192,7 +195,13 @@ func (f *File) checkMeta() error {
 		return wrong("interface tables without the runtime's function for them")
 	}
 
-	for _, a := range []uint64{t.Anchor.Addr, t.Text, rt.FirstModule, rt.LastModule, rt.ModulesSlice, rt.GetItab, rt.UnreachableMethod, rt.ItabTable, rt.StopTheWorld, rt.StartTheWorld} {
+	for _, at := range m.Types {
+		if !f.Rodata.holds(at, minTypeSize) || at%8 != 0 {
+			return wrong("a type at %#x", at)
+		}
+	}
+
+	for _, a := range append(slices.Clone(rt.MadeTypes), t.Anchor.Addr, t.Text, rt.FirstModule, rt.LastModule, rt.ModulesSlice, rt.GetItab, rt.UnreachableMethod, rt.ItabTable, rt.StopTheWorld, rt.StartTheWorld) {
 		if a >= maxAddr {
 			return wrong("address %#x of the program", a)
 		}

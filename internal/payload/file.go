@@ -121,6 +121,7 @@ type Meta struct {
 	Slots      []Slot            `json:"slots,omitempty"`
 	Itabs      []Itab            `json:"itabs,omitempty"`
 	Module     Module            `json:"module"`
+	Types      []uint64          `json:"types,omitempty"` // image offsets of types without a name, which reflection may have made
 	Runtime    Runtime           `json:"runtime"`
 	Fixups     []Word            `json:"fixups,omitempty"`  // of what the program's linker left out: written once, never undone
 	Words      []Word            `json:"words,omitempty"`   // process-wide: written at apply, undone at revert
@@ -195,6 +196,10 @@ type Runtime struct {
 	GetItab           uint64 `json:"getitab"`            // func runtime.getitab
 	UnreachableMethod uint64 `json:"unreachable_method"` // func runtime.unreachableMethod
 	ItabTable         uint64 `json:"itab_table"`         // var runtime.itabTable
+
+	// MadeTypes are the variables of package reflect, of type sync.Map, with the types that it
+	// made: those of them that the program has.
+	MadeTypes []uint64 `json:"made_types,omitempty"`
 
 	// For entries: functions with which the world is stopped.
 	StopTheWorld  uint64 `json:"stop_the_world,omitempty"`  // func runtime.stopTheWorld

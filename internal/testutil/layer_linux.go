@@ -1,8 +1,12 @@
 package testutil
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -64,6 +68,38 @@ func LinuxGuest(t testing.TB) bool {
 	}
 	account(t, layerLinux)
 	return true
+}
+
+// Program runs a program that boots Linux guests, and gives what it prints to both of its
+// streams: here, if it is for arch and this machine has what such guests need, or else in
+// the nested rig, which for another architecture is another machine. The program must end
+// well. In -short mode t is skipped where it would need the rig, and in a rig where it would
+// need another one.
+func Program(t testing.TB, arch string, argv ...string) string {
+	t.Helper()
+	account(t, layerLinux)
+	if arch == runtime.GOARCH && ring0() == nil {
+		var said bytes.Buffer
+		cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+		cmd.Stdout = io.MultiWriter(&said, t.Output())
+		cmd.Stderr = cmd.Stdout
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		return said.String()
+	}
+	if testing.Short() || nest.Inside() {
+		t.Skipf("needs a nested rig for %s", arch)
+	}
+	// A test says that it begins; a program is silent until its guest has booted.
+	code, said, err := rerun(t.Context(), t, 2*stallAfter, argv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code != 0 {
+		t.Fatalf("%s failed in the nested rig, exit code %d", argv[0], code)
+	}
+	return string(said)
 }
 
 // kvmUsable says what is wrong with /dev/kvm.

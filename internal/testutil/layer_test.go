@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -32,7 +33,19 @@ func TestLinuxGuest(t *testing.T) {
 	require.Contains(t, string(got), "linux github.com/vgraft/vgraft/internal/testutil/TestLinuxGuest\n")
 }
 
-// TestFailsInRig is the victim of TestFailurePropagates.
+func TestProgram(t *testing.T) {
+	require.Equal(t, "out\nerr\n", Program(t, runtime.GOARCH, "sh", "-c", "[ -c /dev/kvm ] && echo out && echo err >&2"))
+}
+
+// TestFailingProgram is a victim of TestFailurePropagates.
+func TestFailingProgram(t *testing.T) {
+	if os.Getenv(failEnv) == "" {
+		t.Skip("runs only as a part of TestFailurePropagates")
+	}
+	Program(t, runtime.GOARCH, "sh", "-c", "exit 3")
+}
+
+// TestFailsInRig is a victim of TestFailurePropagates.
 func TestFailsInRig(t *testing.T) {
 	if os.Getenv(failEnv) == "" {
 		t.Skip("runs only as a part of TestFailurePropagates")
@@ -49,7 +62,7 @@ func TestFailurePropagates(t *testing.T) {
 	}
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command(exe, "-test.run=^TestFailsInRig$", "-test.timeout=5m")
+	cmd := exec.Command(exe, "-test.run=^(TestFailsInRig|TestFailingProgram)$", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), failEnv+"=1", Ring0Env+"=")
 	if ring0() == nil {
 		t.Skip("this machine needs no rig")
@@ -60,6 +73,8 @@ func TestFailurePropagates(t *testing.T) {
 	require.Contains(t, string(out), "a deliberate failure")
 	require.Contains(t, string(out), "failed in the nested rig, exit code 1")
 	require.Contains(t, string(out), "--- FAIL: TestFailsInRig")
+	require.Contains(t, string(out), "sh failed in the nested rig, exit code 3")
+	require.Contains(t, string(out), "--- FAIL: TestFailingProgram")
 }
 
 func TestRing0_environment(t *testing.T) {

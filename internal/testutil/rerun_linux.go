@@ -48,11 +48,7 @@ func inRig(t testing.TB, why string) {
 		t.Fatal(err) // the rig has no network
 	}
 	t.Logf("in the nested rig, because %s", why)
-	code, said, err := rerun(ctx, t, append([]string{exe}, testArgs(name, timeout)...))
-	for try := 1; errors.Is(err, errStalled) && try < rigTries; try++ {
-		t.Logf("the nested rig stalled; trying again: %v", err)
-		code, said, err = rerun(ctx, t, append([]string{exe}, testArgs(name, timeout)...))
-	}
+	code, said, err := rerun(ctx, t, stallAfter, append([]string{exe}, testArgs(name, timeout)...))
 	switch result := testResult(said, name); {
 	case err != nil:
 		t.Fatal(err)
@@ -76,19 +72,29 @@ const (
 )
 
 var (
-	errSilent  = fmt.Errorf("no output from the nested rig for %v", stallAfter)
+	errSilent  = errors.New("no output from the nested rig")
 	errStalled = errors.New("the nested rig, or a guest in it, stands")
 )
 
-// rerun runs the command in a rig of its own.
-func rerun(ctx context.Context, t testing.TB, argv []string) (code int, said []byte, err error) {
+// rerun runs the command in a rig of its own, and in another one where that stalled. It may
+// say nothing for as long as silence.
+func rerun(ctx context.Context, t testing.TB, silence time.Duration, argv []string) (code int, said []byte, err error) {
+	code, said, err = runOnce(ctx, t, silence, argv)
+	for try := 1; errors.Is(err, errStalled) && try < rigTries; try++ {
+		t.Logf("the nested rig stalled; trying again: %v", err)
+		code, said, err = runOnce(ctx, t, silence, argv)
+	}
+	return code, said, err
+}
+
+func runOnce(ctx context.Context, t testing.TB, silence time.Duration, argv []string) (code int, said []byte, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watchdog := time.AfterFunc(stallAfter, func() { cancel(errSilent) })
+	watchdog := time.AfterFunc(silence, func() { cancel(fmt.Errorf("%w for %v", errSilent, silence)) })
 	defer watchdog.Stop()
 	var b bytes.Buffer
 	alive := writerFunc(func(p []byte) (int, error) {
-		watchdog.Reset(stallAfter)
+		watchdog.Reset(silence)
 		return len(p), nil
 	})
 	out := io.MultiWriter(&b, t.Output(), alive) // one writer for both streams: written by one goroutine

@@ -303,6 +303,7 @@ func TestLint_arm64(t *testing.T) {
 		{"of the PC", func(s *acpi.Set) { get[*acpi.FADT](s).IAPCBootArch = 1 }, []string{"arm64-fadt-iapc"}},
 		{"FACS", func(s *acpi.Set) { s.Add(&acpi.FACS{}) }, []string{"arm64-facs"}},
 		{"legacy", func(s *acpi.Set) { get[*acpi.FADT](s).SMICmd = 0xb2 }, []string{"fadt-reduced"}},
+		{"flag of legacy", func(s *acpi.Set) { get[*acpi.FADT](s).Flags |= acpi.FADTTimer32 }, []string{"fadt-reduced"}},
 		{"APIC", func(s *acpi.Set) { madtAdd(s, &acpi.IOAPIC{}) }, []string{"arm64-foreign"}},
 		{"parking", func(s *acpi.Set) { gicc(s, 1).ParkingProtocolVersion = 1 }, []string{"arm64-parking"}},
 		{"hotplug", func(s *acpi.Set) { gicc(s, 1).Flags = acpi.GICCOnlineCapable }, nil},

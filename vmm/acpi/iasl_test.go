@@ -3,6 +3,7 @@ package acpi_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,14 +46,24 @@ func compilers(t *testing.T) map[string][]string {
 func run(t *testing.T, command []string, args ...string) string {
 	t.Helper()
 
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	out, err := output(t.Context(), command, args...)
+	require.NoError(t, err)
+
+	return out
+}
+
+func output(ctx context.Context, command []string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 
 	all := append(command[1:len(command):len(command)], args...)
-	out, err := exec.CommandContext(ctx, command[0], all...).CombinedOutput()
-	require.NoError(t, err, "%s %q: %s", command[0], all, out)
 
-	return string(out)
+	out, err := exec.CommandContext(ctx, command[0], all...).CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%s %q: %w: %s", command[0], all, err, out)
+	}
+
+	return string(out), err
 }
 
 // workDir is a directory whose path has no dot: iasl would cut its -p there.
@@ -151,6 +162,9 @@ func TestIASL_sources(t *testing.T) {
 	for _, s := range samples() {
 		require.Contains(t, left, s.name)
 		delete(left, s.name)
+
+		require.True(t, s.newer || s.older, s.name)
+		require.Equal(t, !s.newer || !s.older, unknown[s.name] != "", s.name)
 	}
 
 	require.Empty(t, left)

@@ -1,9 +1,6 @@
 package acpi
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "math"
 
 // Placement is where in guest memory an image goes.
 type Placement struct {
@@ -14,8 +11,7 @@ type Placement struct {
 	// below 4 GiB.
 	RSDT bool
 
-	// EFI adds the table that says that no runtime service of EFI works, for
-	// Image.ConfigurationTable.
+	// EFI adds what EFITables makes, for Image.ConfigurationTable.
 	EFI bool
 }
 
@@ -26,7 +22,7 @@ type Image struct {
 	RSDP   uint64 // address of the root pointer
 	Tables []Placed
 
-	runtime uint64 // address of the RT_PROPERTIES table, or 0
+	efi []ConfigurationEntry // beside the root pointer
 }
 
 // Placed is a table in an image.
@@ -247,65 +243,18 @@ func (l *layouter) root(s *Set) error {
 	}
 
 	if l.EFI {
-		at, ok := l.grow(runtimeSize)
+		at, ok := l.grow(EFITablesSize)
 		if !ok {
-			return fail("", 0, ErrRoom, "RT_PROPERTIES")
+			return fail("", 0, ErrRoom, "the tables of EFI")
 		}
 
-		copy(l.image.Bytes[at-l.Base:], runtimeProperties())
-		l.image.runtime = at
+		b, entries := EFITables(at, 0)
+		copy(l.image.Bytes[at-l.Base:], b)
+		l.image.efi = entries
 	}
 
 	b, err := (&RSDP{OEMID: head.OEMID, Revision: 2, RSDTAddress: uint32(rsdt), XSDTAddress: xsdt}).MarshalBinary()
 	copy(l.image.Bytes, b)
 
 	return err
-}
-
-// GUID is a globally unique identifier, in the order of bytes that EFI has in memory.
-type GUID [16]byte
-
-// ACPI20TableGUID marks the RSDP in the EFI configuration table (UEFI 2.10, §4.6.1), and
-// RTPropertiesTableGUID the table of the runtime services (§4.6.2).
-func ACPI20TableGUID() GUID {
-	return GUID{0x71, 0xe8, 0x68, 0x88, 0xf1, 0xe4, 0xd3, 0x11, 0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81}
-}
-
-// RTPropertiesTableGUID marks the table that says which runtime services there are.
-func RTPropertiesTableGUID() GUID {
-	return GUID{0x8a, 0x91, 0x66, 0xeb, 0xef, 0x7e, 0x2a, 0x40, 0x84, 0x2e, 0x93, 0x1d, 0x21, 0xc3, 0x8a, 0xe9}
-}
-
-// ConfigurationEntry is an entry of the EFI configuration table.
-type ConfigurationEntry struct {
-	GUID    GUID
-	Address uint64
-}
-
-// AppendBinary appends the 24 bytes of the entry.
-func (e ConfigurationEntry) AppendBinary(b []byte) ([]byte, error) {
-	return binary.LittleEndian.AppendUint64(append(b, e.GUID[:]...), e.Address), nil
-}
-
-// ConfigurationTable is the entries by which a system that was started through EFI, or in
-// a way that looks so, finds the tables: the RSDP and, with Placement.EFI, the table
-// that says that no runtime service may be called.
-func (i *Image) ConfigurationTable() []ConfigurationEntry {
-	out := []ConfigurationEntry{{ACPI20TableGUID(), i.RSDP}}
-	if i.runtime != 0 {
-		out = append(out, ConfigurationEntry{RTPropertiesTableGUID(), i.runtime})
-	}
-
-	return out
-}
-
-const runtimeSize = 8
-
-// runtimeProperties is EFI_RT_PROPERTIES_TABLE with no service supported.
-func runtimeProperties() []byte {
-	b := make([]byte, runtimeSize)
-	binary.LittleEndian.PutUint16(b, 1) // version
-	binary.LittleEndian.PutUint16(b[2:], runtimeSize)
-
-	return b
 }

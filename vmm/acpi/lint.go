@@ -125,6 +125,17 @@ func legacy(t *FADT, r *report) {
 			r.warn("fadt-reduced", "FACP", "%s is set, which a hardware-reduced platform hasn't", f.name)
 		}
 	}
+
+	// Those that §5.2.9 has a system ignore. That the PM timer has 32 bits goes with the timer.
+	unused := t.Flags & (FADTWBINVDFlush | FADTProcC1 | FADTPLvl2Up | FADTRTCS4 | FADTTimer32 | FADTHeadless | FADTCPUSoftwareSleep |
+		FADTPCIExpressWake | FADTS4RTCValid | FADTRemotePowerOn)
+	if t.PMTmrBlk != 0 || t.XPMTmrBlk.Address != 0 {
+		unused &^= FADTTimer32
+	}
+
+	if unused != 0 {
+		r.warn("fadt-reduced", "FACP", "flags %#x mean nothing on a hardware-reduced platform", unused)
+	}
 }
 
 func lintAMD64Tables(s *Set, r *report) {

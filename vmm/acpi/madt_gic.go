@@ -10,8 +10,8 @@ const (
 
 // Flags of the other GIC structures.
 const (
-	GICRNonCoherent      = 1 << 0 // since 6.5
-	GICITSNonCoherent    = 1 << 0 // since 6.5
+	GICRNonCoherent      = 1 << 0 // since revision 7 of the table
+	GICITSNonCoherent    = 1 << 0 // since revision 7 of the table
 	GICMSIFrameSPISelect = 1 << 0 // SPICount and SPIBase hold, not the frame's register
 )
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"testing"
@@ -154,9 +155,21 @@ func TestConfigurationTable(t *testing.T) {
 	require.NoError(t, err)
 
 	entries := image.ConfigurationTable()
-	require.Len(t, entries, 2)
+	require.Len(t, entries, 3)
+	require.Equal(t, acpi.ConfigurationEntry{GUID: acpi.ACPI20TableGUID(), Address: base}, entries[0])
 	require.Equal(t, acpi.RTPropertiesTableGUID(), entries[1].GUID)
 	require.Equal(t, []byte{1, 0, 8, 0, 0, 0, 0, 0}, image.Bytes[entries[1].Address-base:][:8])
+	require.Equal(t, acpi.LinuxMemoryReserveTableGUID(), entries[2].GUID)
+	require.Equal(t, make([]byte, 16), image.Bytes[entries[2].Address-base:][:16])
+
+	for i, want := range []string{ // in the form in which they are written
+		"8868e871-e4f1-11d3-bc22-0080c73c8881", "eb66918a-7eef-402a-842e-931d21c38ae9", "888eb0c6-8ede-4ff5-a8f0-9aee5cb977c2",
+	} {
+		g := entries[i].GUID
+		require.Equal(t, want, fmt.Sprintf("%08x-%04x-%04x-%x-%x", binary.LittleEndian.Uint32(g[:]), binary.LittleEndian.Uint16(g[4:]),
+			binary.LittleEndian.Uint16(g[6:]), g[8:10], g[10:]))
+		require.Zero(t, entries[i].Address%8)
+	}
 
 	b, err := entries[0].AppendBinary(nil)
 	require.NoError(t, err)

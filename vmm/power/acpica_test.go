@@ -32,7 +32,7 @@ func features(arch string) []device.Device {
 		power.NewACAdapter(true), power.NewACAdapter(false),
 		power.NewBattery(info, full), power.NewBattery(power.BatteryInfo{InAmperes: true}, power.BatteryStatus{Absent: true}),
 		power.NewThermalZone(40_000, trips), power.NewThermalZone(20_000, power.Trips{}),
-		power.NewCPUIdle(idle...).SetArch(arch), power.NewPerformance(levels, nil), power.NewVMGenID(),
+		power.NewCPUIdle(idle...), power.NewPerformance(levels, nil), power.NewVMGenID(),
 	}
 }
 

@@ -15,13 +15,6 @@ func (p *Performance) Base() uint64 { return p.base }
 // SetClock has the counters follow another clock. For before Attach.
 func (p *Performance) SetClock(now func() time.Duration) { p.now = now }
 
-// SetArch makes idle states of another architecture.
-func (c *CPUIdle) SetArch(arch string) *CPUIdle {
-	c.arch = arch
-
-	return c
-}
-
 // HalfFull is a repair of what the guest reads of batteries: half of everything remains.
 func HalfFull() (*patch.Patch, error) {
 	return patch.New("half", patch.Func(batteryRead, func(b *Battery, s patch.Section, off uint64, data []byte) {

@@ -24,12 +24,12 @@ type IdleState struct {
 type CPUIdle struct {
 	states []IdleState
 	cpus   int    // set by Attach
-	arch   string // other than the host's in tests
+	arch   string // set by Attach
 }
 
 // NewCPUIdle makes idle states, in the order of what they save.
 func NewCPUIdle(states ...IdleState) *CPUIdle {
-	return &CPUIdle{states: states, arch: runtime.GOARCH}
+	return &CPUIdle{states: states}
 }
 
 // What a PSCI power state says that KVM's PSCI doesn't do: it answers that the processor
@@ -45,7 +45,10 @@ var ErrIdleState = errors.New("power: unusable idle state")
 
 // Attach is for the machine.
 func (c *CPUIdle) Attach(p device.Platform) error {
-	c.cpus = p.CPUs()
+	c.cpus, c.arch = p.CPUs(), runtime.GOARCH
+	if p, ok := p.(interface{ Arch() string }); ok { // a test's, for any architecture's tables
+		c.arch = p.Arch()
+	}
 
 	if p.Unit("CPUIDLE") > 0 {
 		return fmt.Errorf("%w: a machine has one set of them", ErrIdleState)

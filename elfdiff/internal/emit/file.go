@@ -1,6 +1,8 @@
 package emit
 
 import (
+	"slices"
+
 	"github.com/vgraft/vgraft/elfdiff/internal/program"
 	"github.com/vgraft/vgraft/internal/payload"
 )
@@ -131,6 +133,8 @@ func (e *emitter) meta(m *payload.Meta) error {
 		}
 	}
 
+	e.metaTypes(m)
+
 	if err := e.metaEntries(m); err != nil {
 		return err
 	}
@@ -171,6 +175,33 @@ func (e *emitter) meta(m *payload.Meta) error {
 	}
 
 	return err
+}
+
+// metaTypes names the types that reflection may have made before, and where it keeps those that
+// it made: in variables of type sync.Map, two of them behind a lock.
+func (e *emitter) metaTypes(m *payload.Meta) {
+	m.Types, m.Runtime.MadeTypes = nil, nil
+
+	for _, s := range e.types {
+		if s.IsType() && byte(word(s, typeFlags))&flagNamed == 0 && slices.Contains(makeable, byte(word(s, typeKind))&kindMask) {
+			m.Types = append(m.Types, e.addr(e.at[s]))
+		}
+	}
+
+	if len(m.Types) == 0 {
+		return
+	}
+
+	const lock = 8
+
+	for _, v := range []struct {
+		name string
+		at   uint64
+	}{{"reflect.ptrMap", 0}, {"reflect.lookupCache", 0}, {"reflect.funcLookupCache", lock}, {"reflect.structLookupCache", lock}} {
+		if s, ok := e.p.Base.ELF.Lookup(v.name); ok {
+			m.Runtime.MadeTypes = append(m.Runtime.MadeTypes, s.Addr+v.at)
+		}
+	}
 }
 
 // metaEntries names the entries, and what they need of the runtime.

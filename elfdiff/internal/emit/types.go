@@ -23,12 +23,21 @@ const (
 	fieldOff     = 16
 
 	flagExtraStar = 1 << 1
+	flagNamed     = 1 << 2
 	flagOnDemand  = 1 << 4 // there is no pointer mask
 
-	kindMask   = 31
-	kindArray  = 17
-	kindStruct = 25
+	kindMask    = 31
+	kindArray   = 17
+	kindChan    = 18
+	kindFunc    = 19
+	kindMap     = 21
+	kindPointer = 22
+	kindSlice   = 23
+	kindStruct  = 25
 )
+
+// makeable are the kinds of types that reflection can make.
+var makeable = []byte{kindArray, kindChan, kindFunc, kindMap, kindPointer, kindSlice, kindStruct}
 
 // word reads 8 bytes of a symbol, whose data may be shorter than it is.
 func word(s *program.Symbol, at uint64) uint64 {

@@ -42,6 +42,8 @@ type object struct {
 	pkg  string
 	prog *Program
 	syms []*Symbol
+
+	producer []byte // of its debugging information: the compiler, and flags of it
 }
 
 // scope is where the object's static symbols are known.
@@ -105,6 +107,11 @@ func (p *Program) define(o *object) {
 
 	for i := range o.syms {
 		y := o.Symbol(i)
+
+		if strings.HasPrefix(y.Name, "go:cuinfo.producer.") {
+			o.producer = y.Data
+		}
+
 		if y.Name == "" && i >= o.NumDefined() {
 			o.syms[i] = &Symbol{ABI: y.ABI}
 			continue
@@ -153,6 +160,20 @@ func (p *Program) define(o *object) {
 
 		o.syms[i] = s
 	}
+}
+
+// Undescribed lists the packages that were compiled without debugging information. What types
+// their functions use can't be known.
+func (p *Program) Undescribed() []string {
+	var out []string
+
+	for _, o := range p.objects {
+		if !o.Assembly && bytes.Contains(o.producer, []byte("-dwarf=false")) {
+			out = append(out, o.pkg)
+		}
+	}
+
+	return out
 }
 
 func (p *Program) add(o *object, i int, y goobj.Symbol) *Symbol {

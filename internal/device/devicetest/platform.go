@@ -19,7 +19,6 @@ import (
 	"github.com/vgraft/vgraft/internal/layout"
 	"github.com/vgraft/vgraft/internal/layout/arm64"
 	"github.com/vgraft/vgraft/patch"
-	"github.com/vgraft/vgraft/vmm/acpi"
 )
 
 // MemorySize is how much RAM a Platform has, and CPUs how many vCPUs.
@@ -30,7 +29,7 @@ const (
 
 // board is what differs between architectures.
 type board struct {
-	arch        acpi.Arch
+	arch        string // whose machines it is like
 	memory      func() (*guestmem.Memory, error)
 	ram         uint64 // where it begins
 	lines       uint32
@@ -40,7 +39,7 @@ type board struct {
 
 func pc() board {
 	return board{
-		arch: acpi.ArchAMD64,
+		arch: "amd64",
 		memory: func() (*guestmem.Memory, error) {
 			return guestmem.New(MemorySize, guestmem.Range{Base: layout.HoleStart, Size: layout.HoleEnd - layout.HoleStart})
 		},
@@ -54,7 +53,7 @@ func pc() board {
 
 func virt() board {
 	return board{
-		arch:   acpi.ArchARM64,
+		arch:   "arm64",
 		memory: func() (*guestmem.Memory, error) { return guestmem.NewAt(arm64.RAM, MemorySize) },
 		ram:    arm64.RAM,
 		lines:  arm64.GSIMax, firstNumber: arm64.SPI,
@@ -336,3 +335,6 @@ func (l *Line) Wait(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// Arch is that of the machines that the platform is like.
+func (p *Platform) Arch() string { return p.arch }

@@ -1,11 +1,14 @@
-// Package dimms is the slots into which a machine's memory is put while the guest runs:
-// their devices in ACPI, and the registers by which the guest learns what has come.
+// Package dimms is the slots into which a machine's memory is put while the guest runs, and
+// from which it is taken: their devices in ACPI, and the registers by which the guest learns
+// what has come or is to go.
 package dimms
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/vgraft/vgraft/internal/device"
@@ -18,13 +21,17 @@ var (
 	read  = patch.NewSlot("vmm/dimms.read", (*Slots).read)
 	write = patch.NewSlot("vmm/dimms.write", (*Slots).write)
 	plug  = patch.NewSlot("vmm/dimms.plug", (*Slots).plug)
+	ask   = patch.NewSlot("vmm/dimms.ask", (*Slots).ask)
 )
 
 // Count is how many slots there are.
 const Count = 16
 
-// ErrFull is the error of a module too many.
-var ErrFull = errors.New("every slot for memory is taken")
+// Errors of what can't be done.
+var (
+	ErrFull  = errors.New("every slot for memory is taken")
+	ErrEmpty = errors.New("no memory in the slot")
+)
 
 // The registers of a slot, of 32 bits each, at stride times its number. The address and
 // the size have two.
@@ -37,14 +44,23 @@ const (
 	stride    = 0x20
 )
 
-// Flags. Writing flagAdded takes the request as heard.
+// Flags. A read gives the first three. Writing flagAdded or flagRemove takes that request
+// as heard, and flagEject has the module go.
 const (
 	flagEnabled = 1 << 0
 	flagAdded   = 1 << 1
+	flagRemove  = 1 << 2
+	flagEject   = 1 << 3
 )
 
+// What Notify says of a module, and what _OST is about (ACPI 6.5 §5.6.6, §6.3.5).
 const (
-	notifyCheck = 1   // of Notify and _OST (ACPI 6.5 §5.6.6)
+	notifyCheck = 1
+	notifyEject = 3
+
+	ostDone     = 0
+	ostEjecting = 0x84 // of notifyEject: it is under way
+	sourceEject = 0x103
 	present     = 0xf // _STA (§6.3.7)
 )
 
@@ -59,6 +75,8 @@ type Slots struct {
 	mu   sync.Mutex // guards what follows; leaf but for event.Raise
 	list [Count]module
 	news chan struct{} // closed at the next change
+
+	plugged int // the slot after the one that was filled last
 }
 
 // Answer is what the guest's system has said of a module.
@@ -69,14 +87,19 @@ const (
 	NoAnswer Answer = iota
 	Done
 	Refused
+	Ejected // the guest has given it back, and it is to be taken: see Take
 )
 
 type module struct {
 	base, size uint64 // a size of 0 is an empty slot
-	added      bool   // which the guest hasn't looked at
-	said       uint32
+	asked      uint32 // flagAdded or flagRemove: the last request
+	request    uint32 // that, or 0 when the guest has looked at it
+	said       uint32 // by _OST: of which request
 	answer     Answer
 }
+
+// there says whether the guest has a module.
+func (m *module) there() bool { return m.size != 0 && m.answer != Ejected }
 
 // New makes empty slots.
 func New() *Slots { return &Slots{news: make(chan struct{})} }
@@ -97,12 +120,101 @@ func (d *Slots) Attach(p device.Platform) (err error) {
 	return err
 }
 
-// Free says whether there is a slot left.
-func (d *Slots) Free() bool {
+// Room finds a place for a module of that size within a range of addresses, beside those
+// that are there. The error is ErrFull if there is no slot for it, and fits is false if no
+// place is large enough. It holds until the next Plug.
+func (d *Slots) Room(start, end, size uint64) (base uint64, fits bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
-	return d.list[Count-1].size == 0
+	var taken []module
+
+	for _, m := range d.list {
+		if m.size != 0 {
+			taken = append(taken, m)
+		}
+	}
+
+	if len(taken) == Count {
+		return 0, false, ErrFull
+	}
+
+	slices.SortFunc(taken, func(a, b module) int { return cmp.Compare(a.base, b.base) })
+
+	for _, m := range append(taken, module{base: end}) {
+		if m.base >= start && m.base-start >= size {
+			return start, true, nil
+		}
+
+		start = m.base + m.size
+	}
+
+	return 0, false, nil
+}
+
+// Next is the slot that the next module goes into.
+func (d *Slots) Next() (slot int, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+
+	return d.next()
+}
+
+// next takes the slots in turn: a guest has more to say of one that it has just emptied, and
+// Linux complains if there is something in it again by then. Called with mu held.
+func (d *Slots) next() (slot int, ok bool) {
+	for i := range Count {
+		if slot := (d.plugged + i) % Count; d.list[slot].size == 0 {
+			return slot, true
+		}
+	}
+
+	return 0, false
+}
+
+// Ask asks the guest to give a module back.
+func (d *Slots) Ask(s patch.Section, slot int) error { return ask.In(s)(d, s, slot) }
+
+func (d *Slots) ask(s patch.Section, slot int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+
+	if slot < 0 || slot >= Count || !d.list[slot].there() {
+		return fmt.Errorf("%w: number %d", ErrEmpty, slot)
+	}
+
+	m := &d.list[slot]
+	m.asked, m.request, m.answer = flagRemove, flagRemove, NoAnswer
+	d.event.Raise(s)
+
+	return nil
+}
+
+// Take takes the modules out that the guest has given back: it calls out for each, which
+// says what has become of the memory, and empties its slot unless that fails.
+func (d *Slots) Take(out func(slot int, base, size uint64) error) error {
+	d.mu.Lock()
+	list := d.list
+	d.mu.Unlock()
+
+	var errs []error
+
+	for n, m := range list {
+		if m.answer != Ejected {
+			continue
+		}
+
+		if err := out(n, m.base, m.size); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+
+		d.mu.Lock()
+		d.list[n] = module{}
+		d.mu.Unlock()
+	}
+
+	return errors.Join(errs...)
 }
 
 // Plug puts memory, that is there already, into the next slot, and tells the guest.
@@ -114,16 +226,16 @@ func (d *Slots) plug(s patch.Section, base, size uint64) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 
-	for n := range d.list {
-		if m := &d.list[n]; m.size == 0 {
-			*m = module{base: base, size: size, added: true}
-			d.event.Raise(s)
-
-			return n, nil
-		}
+	n, ok := d.next()
+	if !ok {
+		return 0, ErrFull
 	}
 
-	return 0, ErrFull
+	d.list[n] = module{base: base, size: size, asked: flagAdded, request: flagAdded}
+	d.plugged = n + 1
+	d.event.Raise(s)
+
+	return n, nil
 }
 
 // Status is what the guest has said of a slot's memory, and a channel that is closed when
@@ -152,12 +264,8 @@ func (d *Slots) read(_ patch.Section, off uint64, data []byte) {
 
 	switch off % stride {
 	case regFlags:
-		if m.size != 0 {
+		if v = m.request; m.there() {
 			v |= flagEnabled
-		}
-
-		if m.added {
-			v |= flagAdded
 		}
 	case regBase:
 		v = uint32(m.base)
@@ -184,23 +292,48 @@ func (d *Slots) write(_ patch.Section, off uint64, data []byte) {
 
 	switch off % stride {
 	case regFlags:
-		if v&flagAdded != 0 {
-			m.added = false
+		m.request &^= v & (flagAdded | flagRemove)
+
+		if v&flagEject != 0 && m.there() {
+			m.answer, m.request = Ejected, 0
+			d.changed()
 		}
 	case regEvent:
 		m.said = v
 	case regStatus:
-		if m.size == 0 || m.said != notifyCheck {
-			return
-		}
-
-		if m.answer = Done; v != 0 {
-			m.answer = Refused
-		}
-
-		close(d.news)
-		d.news = make(chan struct{})
+		d.answered(m, v)
 	}
+}
+
+// answered is what the guest's system says of a request. Called with mu held.
+func (d *Slots) answered(m *module, status uint32) {
+	about := uint32(0)
+
+	switch m.said {
+	case notifyCheck:
+		about = flagAdded
+	case notifyEject, sourceEject:
+		about = flagRemove
+	}
+
+	switch {
+	case !m.there(), about != m.asked: // such as a late word of what was in the slot before
+		return
+	case about == flagRemove && status == ostEjecting:
+		return
+	case status == ostDone:
+		m.answer = Done
+	default:
+		m.answer = Refused
+	}
+
+	d.changed()
+}
+
+// changed tells those who wait. Called with mu held.
+func (d *Slots) changed() {
+	close(d.news)
+	d.news = make(chan struct{})
 }
 
 func name(n int) string { return fmt.Sprintf("MEM%X", n) }
@@ -224,6 +357,11 @@ const (
 
 func (d *Slots) slot(n int) aml.Object {
 	flags := aml.Path("HFLG")
+	heard := func(flag, what uint64) aml.Term {
+		return aml.If(aml.And(aml.Local(0), aml.Integer(flag), nil),
+			aml.Store(aml.Integer(flag), flags),
+			aml.Notify(aml.Path(`\_SB.`+name(n)), aml.Integer(what)))
+	}
 
 	// The numbers are filled in by the method.
 	window := aml.AddressSpace{
@@ -242,6 +380,8 @@ func (d *Slots) slot(n int) aml.Object {
 			aml.If(aml.And(flags, aml.Integer(flagEnabled), nil), aml.Return(aml.Integer(present))),
 			aml.Return(aml.Zero)),
 		aml.SerializedMethod("_CRS", 0, 0,
+			// A window of no size can't be at a fixed place (§6.4.3.5).
+			aml.If(aml.LEqual(aml.Path("HSIZ"), aml.Zero), aml.Return(aml.ResourceTemplate())),
 			aml.Name("RBUF", aml.ResourceTemplate(window)),
 			aml.CreateQWordField(aml.Path("RBUF"), aml.Integer(crsMin), "RMIN"),
 			aml.CreateQWordField(aml.Path("RBUF"), aml.Integer(crsMax), "RMAX"),
@@ -250,9 +390,10 @@ func (d *Slots) slot(n int) aml.Object {
 			aml.Store(aml.Path("HSIZ"), aml.Path("RLEN")),
 			aml.Subtract(aml.Add(aml.Path("RMIN"), aml.Path("RLEN"), nil), aml.One, aml.Path("RMAX")),
 			aml.Return(aml.Path("RBUF"))),
+		aml.Method("_EJ0", 1, aml.Store(aml.Integer(flagEject), flags)),
 		aml.Method("_OST", 3, aml.Store(aml.Arg(0), aml.Path("HEVT")), aml.Store(aml.Arg(1), aml.Path("HSTA"))),
 		aml.Method("HSCN", 0,
-			aml.If(aml.And(flags, aml.Integer(flagAdded), nil),
-				aml.Store(aml.Integer(flagAdded), flags),
-				aml.Notify(aml.Path(`\_SB.`+name(n)), aml.Integer(notifyCheck)))))
+			aml.Store(flags, aml.Local(0)),
+			heard(flagAdded, notifyCheck),
+			heard(flagRemove, notifyEject)))
 }

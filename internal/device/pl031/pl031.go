@@ -4,11 +4,13 @@
 // [TRM] below is the "PrimeCell Real Time Clock (PL031) Technical Reference Manual" (Arm,
 // DDI 0224). No timer of the host's runs for it: whether the match has come is found at
 // the guest's next access, so that its interrupt wakes no idle guest. Linux finds no such
-// clock through ACPI; firmware and other systems may.
+// clock through ACPI; firmware and other systems may. Linux has its time from the same clock by
+// another window: see time.go.
 package pl031
 
 import (
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -56,6 +58,7 @@ type Clock struct {
 	load   uint32 // as it was last written
 	mask   uint32
 	raw    uint32
+	status uint64 // of the last write to regTime
 	up     bool
 	fault  bool // of the interrupt line: said once
 }
@@ -70,7 +73,7 @@ func New(now func() time.Time) *Clock {
 	return &Clock{now: now}
 }
 
-// Attach claims the clock's window and interrupt line.
+// Attach claims the clock's windows and interrupt line.
 func (c *Clock) Attach(p device.Platform) error {
 	irq, err := p.IRQ(arm64.IRQRTC)
 	if err != nil {
@@ -79,7 +82,10 @@ func (c *Clock) Attach(p device.Platform) error {
 
 	c.irq, c.log = irq, p.Log()
 
-	return p.MMIO("pl031", arm64.RTC, arm64.RTCSize, device.Slots(c, read, write))
+	return errors.Join(
+		p.MMIO("pl031", arm64.RTC, arm64.RTCSize, device.Slots(c, read, write)),
+		p.MMIO("time", arm64.Time, arm64.TimeSize, device.Slots(c, timeRead, timeWrite)),
+	)
 }
 
 func (c *Clock) count() uint32 { return uint32(c.now().Unix()) + c.offset }

@@ -12,6 +12,7 @@ const (
 	ITS   = 0x0808_0000 // interrupt translation service: registers, then doorbell
 	UART  = 0x0900_0000
 	RTC   = 0x0901_0000
+	Time  = 0x0902_0000 // the clock once more, as EFI has time; nothing else may be in these 64 KiB
 	Place = 0x0a00_0000 // windows of devices that don't care where
 	GICR  = 0x0c00_0000 // redistributors, one for each vCPU
 	MMIO  = 0x1000_0000 // device windows of the embedder's
@@ -23,6 +24,7 @@ const (
 	ITSSize   = 0x2_0000
 	UARTSize  = 0x1000
 	RTCSize   = 0x1000
+	TimeSize  = 0x1_0000
 	PlaceSize = 0x0100_0000
 	GICRSize  = MaxCPUs * GICRStride
 	MMIOSize  = 0x1000_0000
@@ -40,6 +42,7 @@ const (
 	EFIMap    = RAM + 0x2_0000 // memory map
 	PageTable = RAM + 0x3_0000 // of Flat guests
 	Vectors   = RAM + 0x4_0000 // of Flat guests
+	Runtime   = RAM + 0x5_0000 // EFI's services for a system that runs
 	ACPI      = RAM + 0x10_0000
 	Kernel    = RAM + 0x20_0000
 
@@ -47,7 +50,8 @@ const (
 	EFISize       = EFIMap - EFI
 	EFIMapSize    = PageTable - EFIMap
 	PageTableSize = Vectors - PageTable
-	VectorsSize   = 0x1_0000
+	VectorsSize   = Runtime - Vectors
+	RuntimeSize   = 0x1_0000
 	ACPISize      = Kernel - ACPI
 )
 

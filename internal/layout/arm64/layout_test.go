@@ -47,6 +47,7 @@ func TestLayout_isDisjoint(t *testing.T) {
 			{"ITS", arm64.ITS, arm64.ITSSize},
 			{"UART", arm64.UART, arm64.UARTSize},
 			{"RTC", arm64.RTC, arm64.RTCSize},
+			{"Time", arm64.Time, arm64.TimeSize},
 			{"Place", arm64.Place, arm64.PlaceSize},
 			{"GICR", arm64.GICR, arm64.GICRSize},
 			{"MMIO", arm64.MMIO, arm64.MMIOSize},
@@ -59,6 +60,10 @@ func TestLayout_isDisjoint(t *testing.T) {
 			{"GICD", arm64.GICD, arm64.GICDSize}, {"ITS", arm64.ITS, arm64.ITSSize}, {"GICR", arm64.GICR, arm64.GICRSize},
 		})
 	})
+	t.Run("in pages of 64 KiB", func(t *testing.T) {
+		// EFI has it mapped.
+		disjoint(t, 0, arm64.RAM, 0x1_0000, []span{{"Time", arm64.Time, arm64.TimeSize}})
+	})
 	t.Run("low RAM", func(t *testing.T) {
 		// A kernel may have pages of 64 KiB, and gives what is in one of them one use.
 		disjoint(t, arm64.RAM, arm64.Kernel, 0x1_0000, []span{
@@ -67,6 +72,7 @@ func TestLayout_isDisjoint(t *testing.T) {
 			{"EFIMap", arm64.EFIMap, arm64.EFIMapSize},
 			{"PageTable", arm64.PageTable, arm64.PageTableSize},
 			{"Vectors", arm64.Vectors, arm64.VectorsSize},
+			{"Runtime", arm64.Runtime, arm64.RuntimeSize},
 			{"ACPI", arm64.ACPI, arm64.ACPISize},
 		})
 		require.Zero(t, arm64.Kernel%(2<<20))

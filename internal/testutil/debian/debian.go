@@ -56,6 +56,39 @@ func Packages(t testing.TB, suite string, names ...string) string {
 	}, suite)
 }
 
+// WithNeeds gives a directory with the files of a release's package and of all that it
+// needs, the C library too, for Command. Where the archive, or this machine's mirror of it,
+// doesn't give them the test is skipped, and says so: it is for what only an unstable
+// release has, which may be had or not on a given day.
+func WithNeeds(t testing.TB, suite, name string) string {
+	t.Helper()
+
+	dir, err := lookup(t, suite+"-"+name+"-with-needs", func(ctx context.Context, a archive, dir string) error {
+		// To apt nothing is installed, so it downloads everything.
+		if err := a.get(ctx, dir, "--assume-yes", "--no-install-recommends", "--download-only", "install", name); err != nil {
+			return err
+		}
+
+		found, err := filepath.Glob(filepath.Join(a.dir, "cache/archives/*.deb"))
+		if err != nil || len(found) == 0 {
+			return fmt.Errorf("apt-get left no packages: %w", err)
+		}
+
+		for _, deb := range found {
+			if err := run(ctx, a.dir, "dpkg-deb", "-x", deb, dir); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	}, suite)
+	if err != nil {
+		t.Skipf("NOT RUN: Debian %s doesn't give package %s here: %v", suite, name, err)
+	}
+
+	return dir
+}
+
 // Source gives a directory with the files below a path of a release's source package,
 // by their paths in it.
 func Source(t testing.TB, suite, name, path string) string {
@@ -82,8 +115,9 @@ func Source(t testing.TB, suite, name, path string) string {
 }
 
 // Command is the start of a command line for a program in a directory of Packages that has
-// libc6 too: it runs with that C library, not with this machine's.
-func Command(t testing.TB, dir, program string) []string {
+// libc6 too: it runs with that C library, not with this machine's. Libraries that are not
+// where all are can be in directories below that.
+func Command(t testing.TB, dir, program string, below ...string) []string {
 	t.Helper()
 
 	loaders, err := filepath.Glob(filepath.Join(dir, "usr/lib/*/ld-linux-*.so.*"))
@@ -91,11 +125,28 @@ func Command(t testing.TB, dir, program string) []string {
 		t.Fatalf("%s has %d dynamic loaders, want 1 (%v)", dir, len(loaders), err)
 	}
 
-	return []string{loaders[0], "--library-path", filepath.Dir(loaders[0]), filepath.Join(dir, program)}
+	libraries := filepath.Dir(loaders[0])
+	for _, b := range below {
+		libraries += ":" + filepath.Join(filepath.Dir(loaders[0]), b)
+	}
+
+	return []string{loaders[0], "--library-path", libraries, filepath.Join(dir, program)}
 }
 
 // cached gives a directory of the cache, which fill makes if it isn't there.
 func cached(t testing.TB, name string, fill func(context.Context, archive, string) error, suite string) string {
+	t.Helper()
+
+	dir, err := lookup(t, name, fill, suite)
+	if err != nil {
+		t.Fatalf("can't get %s from Debian's archive (it needs a Debian machine with apt and the network; -short does without): %v", name, err)
+	}
+
+	return dir
+}
+
+// lookup is cached; the error is the archive's, or that of filling.
+func lookup(t testing.TB, name string, fill func(context.Context, archive, string) error, suite string) (string, error) {
 	t.Helper()
 
 	base, err := os.UserCacheDir()
@@ -107,7 +158,7 @@ func cached(t testing.TB, name string, fill func(context.Context, archive, strin
 	dir := filepath.Join(base, name)
 
 	if _, err := os.Stat(dir); err == nil {
-		return dir
+		return dir, nil
 	}
 
 	if testing.Short() {
@@ -117,11 +168,7 @@ func cached(t testing.TB, name string, fill func(context.Context, archive, strin
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 
-	if err := fetch(ctx, base, dir, suite, fill); err != nil {
-		t.Fatalf("can't get %s from Debian's archive (it needs a Debian machine with apt and the network; -short does without): %v", name, err)
-	}
-
-	return dir
+	return dir, fetch(ctx, base, dir, suite, fill)
 }
 
 // fetch fills a directory aside, then moves it to its place. Another process may have been
