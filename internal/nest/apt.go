@@ -59,20 +59,33 @@ func dependency(out string) string {
 }
 
 func (a apt) fetch(ctx context.Context, pkg, version, dir string) error {
+	return unpack(ctx, dir, func(debs string) error {
+		_, err := a.run(ctx, debs, "apt-get", "-qq", "download", pkg+"="+version)
+		return err
+	})
+}
+
+// unpack unpacks into dir the packages that get has left in the directory that it is
+// given.
+func unpack(ctx context.Context, dir string, get func(debs string) error) error {
 	debs, err := os.MkdirTemp(filepath.Dir(dir), "deb-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(debs)
-	if _, err := a.run(ctx, debs, "apt-get", "-qq", "download", pkg+"="+version); err != nil {
+	if err := get(debs); err != nil {
 		return err
 	}
 	found, err := filepath.Glob(filepath.Join(debs, "*.deb"))
-	if err != nil || len(found) != 1 {
-		return fmt.Errorf("apt-get download left %d packages, want 1", len(found))
+	if err != nil || len(found) == 0 {
+		return errors.New("apt-get left no package")
 	}
-	_, err = tool(ctx, "", "dpkg-deb", "dpkg", "-x", found[0], dir)
-	return err
+	for _, deb := range found {
+		if _, err := tool(ctx, "", "dpkg-deb", "dpkg", "-x", deb, dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (apt) refresh(ctx context.Context) error {

@@ -76,6 +76,34 @@ func (p privateApt) refresh(ctx context.Context) error {
 	return err
 }
 
+// wholeApt takes a package with others beside it, and all that they depend on, but for
+// one path.
+type wholeApt struct {
+	privateApt
+	beside  []string
+	without string
+}
+
+func (w wholeApt) fetch(ctx context.Context, pkg, version, dir string) error {
+	err := unpack(ctx, dir, func(debs string) error {
+		if err := os.Mkdir(filepath.Join(debs, "partial"), 0o755); err != nil {
+			return err
+		}
+		// Nothing is installed where apt looks, so it is all there. Nor is there anything
+		// to be locked: the files are ours alone.
+		args := append([]string{
+			"-o", "Dir::Cache::archives=" + debs, "-o", "Debug::NoLocking=1",
+			"-qq", "--yes", "--no-install-recommends", "--download-only", "install", pkg + "=" + version,
+		}, w.beside...)
+		_, err := w.run(ctx, debs, "apt-get", args...)
+		return err
+	})
+	if err != nil || w.without == "" {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(dir, w.without))
+}
+
 // mirror is the mirror of Debian that this machine uses.
 func mirror(ctx context.Context) string {
 	out, err := (apt{}).run(ctx, "", "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian")

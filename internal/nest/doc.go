@@ -11,7 +11,8 @@
 //	code, err := nest.Run(ctx, nest.Config{Stdout: os.Stdout, Stderr: os.Stderr}, "./pkg.test", "-test.v")
 //
 // A program for arm64, which must be linked statically, gets an arm64 machine
-// with virtualisation in the same way; what else it runs are busybox's applets.
+// with virtualisation in the same way; what else it runs are busybox's applets, and
+// what comes with its libraries, as [Emulator] does.
 //
 // The package also owns what such tests are made of: the Debian kernels
 // ([Kernel], [KernelFiles.Vmlinux]), their modules ([KernelFiles.ModuleFiles])

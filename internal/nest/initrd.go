@@ -24,13 +24,13 @@ func GuestInitrd(ctx context.Context, initScript string, extra ...File) ([]byte,
 	return GuestInitrdFor(ctx, runtime.GOARCH, initScript, extra...)
 }
 
-// GuestInitrdFor is [GuestInitrd] for guests of another architecture. Only its busybox
-// knows which applets it has, and can't run here: the script begins with
-// "/bin/busybox --install -s /bin".
+// GuestInitrdFor is [GuestInitrd] for guests of an architecture. Where that isn't this
+// machine's, there are no links to applets, as busybox can't be asked for them here: a script
+// says "/bin/busybox sleep 1", or begins with "/bin/busybox --install -s /bin".
 func GuestInitrdFor(ctx context.Context, arch, initScript string, extra ...File) ([]byte, error) {
-	m, ok := machines[arch]
-	if !ok {
-		return nil, fmt.Errorf("nest: no guests of %s", arch)
+	m, err := machineOf(arch)
+	if err != nil {
+		return nil, err
 	}
 	busybox, err := m.busybox(ctx)
 	if err != nil {

@@ -48,7 +48,7 @@ func Kernel(ctx context.Context, f Flavour) (KernelFiles, error) {
 	return KernelFor(ctx, runtime.GOARCH, f)
 }
 
-// KernelFor is [Kernel] for programs of another architecture.
+// KernelFor is [Kernel] for an architecture, by the name that Go has for it.
 func KernelFor(ctx context.Context, arch string, f Flavour) (KernelFiles, error) {
 	for _, p := range kernelPackages {
 		if p.arch != arch || p.flavour != f {
@@ -58,7 +58,7 @@ func KernelFor(ctx context.Context, arch string, f Flavour) (KernelFiles, error)
 		if arch != "amd64" {
 			dir = arch + "-" + dir
 		}
-		return unpacked(ctx, dir, arch, p.suite, p.meta, openKernel)
+		return debianPackage{dir: dir, arch: arch, suite: p.suite, meta: p.meta, open: openKernel}.unpacked(ctx)
 	}
 	return KernelFiles{}, fmt.Errorf("nest: no kernel flavour %q for %s", string(f), arch)
 }
@@ -78,16 +78,31 @@ var kernelPackages = []struct {
 	{"arm64", Older, "bookworm", "linux-image-arm64"},
 }
 
-// unpacked returns the newest version of a package, unpacked in the cache.
-func unpacked(ctx context.Context, dir, arch, suite, meta string, open func(dir string) (KernelFiles, error)) (KernelFiles, error) {
+// debianPackage is a package that the cache has unpacked.
+type debianPackage struct {
+	dir               string // of the cache
+	arch, suite, meta string // see kernelPackages
+	open              func(dir string) (KernelFiles, error)
+
+	// With others beside it, they are unpacked too, and all that any of them depends on.
+	beside []string
+	// without is a path that is left out.
+	without string
+}
+
+// unpacked returns the newest version.
+func (d debianPackage) unpacked(ctx context.Context) (KernelFiles, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
 		return KernelFiles{}, fmt.Errorf("nest: kernel cache: %w", err)
 	}
 	base = filepath.Join(base, "vgraft", "kernels")
-	c := kernelCache{dir: filepath.Join(base, dir), meta: meta, source: apt{}, open: open}
-	if suite != "" {
-		c.source = newPrivateApt(filepath.Join(base, ".apt-"+arch+"-"+suite), arch, suite)
+	c := kernelCache{dir: filepath.Join(base, d.dir), meta: d.meta, source: apt{}, open: d.open}
+	if d.suite != "" {
+		p := newPrivateApt(filepath.Join(base, ".apt-"+d.arch+"-"+d.suite), d.arch, d.suite)
+		if c.source = p; len(d.beside) > 0 {
+			c.source = wholeApt{p, d.beside, d.without}
+		}
 	}
 	if os.Getenv(NestedEnv) != "" {
 		return c.cached()
@@ -233,7 +248,8 @@ func (c kernelCache) updateOnce(ctx context.Context) (_ KernelFiles, err error) 
 	if err != nil {
 		return KernelFiles{}, err
 	}
-	name := pkg + "_" + version
+	// As Debian names files: the colon of an epoch would divide a path in a list of paths.
+	name := pkg + "_" + strings.ReplaceAll(version, ":", "%3a")
 	final := filepath.Join(c.dir, name)
 	if k, err := c.open(final); err == nil {
 		return k, c.setCurrent(name)

@@ -3,6 +3,7 @@ package nest
 import (
 	"context"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 type machine struct {
 	arch          string
 	emulator, pkg string   // QEMU's program and its Debian package
+	firmware      string   // the package with UEFI for its guests
 	args          []string // that this machine needs
 	cpu           string   // the processor's default model
 	cpus          int      // how many of them by default
@@ -39,7 +41,7 @@ var machines = map[string]machine{
 	},
 	"arm64": {
 		arch:     "arm64",
-		emulator: "qemu-system-aarch64", pkg: "qemu-system-arm",
+		emulator: "qemu-system-aarch64", pkg: "qemu-system-arm", firmware: "qemu-efi-aarch64",
 		args: []string{"-machine", "virt,virtualization=on,gic-version=3"},
 		// With the architecture's own algorithm, pointers are signed so slowly that
 		// everything takes twice the time.
@@ -49,6 +51,15 @@ var machines = map[string]machine{
 		// This machine's programs are there, and can't run.
 		env: []string{"PATH=/run/nest/bin"},
 	},
+}
+
+// machineOf is the machine of an architecture that comes from outside.
+func machineOf(arch string) (machine, error) {
+	m, ok := machines[arch]
+	if !ok {
+		return m, fmt.Errorf("nest: no machine for %q: %w", arch, errors.ErrUnsupported)
+	}
+	return m, nil
 }
 
 func (m machine) qemu() (string, error) { return lookTool(m.emulator, m.pkg) }
@@ -66,7 +77,7 @@ func (m machine) busybox(ctx context.Context) ([]File, error) {
 	if m.arch == runtime.GOARCH {
 		return busyboxFiles(ctx)
 	}
-	k, err := unpacked(ctx, m.arch+"-busybox", m.arch, "trixie", "busybox-static", openBusybox)
+	k, err := debianPackage{dir: m.arch + "-busybox", arch: m.arch, suite: "trixie", meta: "busybox-static", open: openBusybox}.unpacked(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package nest_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -229,4 +230,26 @@ func TestVmlinux(t *testing.T) {
 			require.Contains(t, strings.Join(names, " "), want)
 		}
 	}
+}
+
+// TestEmulator runs in the rig of another architecture.
+func TestEmulator(t *testing.T) {
+	needRig(t)
+	e, err := nest.Emulator(t.Context(), "arm64")
+	require.NoError(t, err)
+	require.FileExists(t, e.UEFI)
+
+	busybox, err := nest.GuestInitrdFor(t.Context(), "arm64", "")
+	require.NoError(t, err)
+	require.NotEmpty(t, busybox)
+
+	var out bytes.Buffer
+	// The loader is a program for arm64, so that is what the rig is.
+	code, err := nest.Run(t.Context(), nest.Config{Stdout: &out, Stderr: &out}, append(e.Argv, "--version")...)
+	require.NoError(t, err)
+	require.Zero(t, code, out.String())
+	require.Contains(t, out.String(), "QEMU emulator version")
+
+	_, err = nest.Emulator(t.Context(), "pdp11")
+	require.ErrorIs(t, err, errors.ErrUnsupported)
 }

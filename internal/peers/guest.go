@@ -7,6 +7,13 @@ import (
 	"errors"
 )
 
+// guest is what the monitors run.
+type guest struct {
+	goal                    string
+	says                    string // at the end of the time
+	kernel, initrd, cmdline string // paths; there may be no initrd
+}
+
 // tinySays is what the tiny guest writes: a byte that no monitor prints of its own.
 const tinySays = "~"
 
@@ -24,11 +31,11 @@ const (
 	tinyAt   = 0x1000    // of the code in the file
 )
 
-// tinyGuest is the one form of kernel that all monitors here load: a 64-bit ELF executable
+// tinyPVH is the one form of kernel that all monitors on amd64 load: a 64-bit ELF executable
 // with the PVH entry note (Xen public/elfnote.h, XEN_ELFNOTE_PHYS32_ENTRY). The note's
 // segment comes first, as gokvm looks for notes in every segment and fails at the end of
 // the file. The entry has eight bytes, which is what QEMU reads of it.
-func tinyGuest() ([]byte, error) {
+func tinyPVH() ([]byte, error) {
 	const (
 		ehdrSize, phdrSize = 64, 56
 		noteAt             = ehdrSize + 2*phdrSize

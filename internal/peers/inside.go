@@ -13,7 +13,7 @@ import (
 )
 
 // bootDeadline is for one run, on a machine that has other things to do as well.
-const bootDeadline = 2 * time.Minute
+const bootDeadline = 4 * time.Minute
 
 // inside does, in the rig, what the plan says: all runners in turn. It prints an event as
 // each run begins and ends.

@@ -2,19 +2,24 @@
 // long it takes from the start of the monitor's process to the guest's first instruction,
 // and how long until a Linux kernel has reached userspace:
 //
-//	go run ./internal/peers [-n 5] [-cpus 1] [-memory 512]
+//	go run ./internal/peers [-arch arm64] [-n 5] [-cpus 1] [-memory 512] [-count]
 //
 // All of them run inside the nested rig (package nest), one after the other in turn, so
 // the ratios mean something and the seconds don't: every instruction there is emulated.
+// On a machine that does other things at the same time not even the ratios may: with -count
+// the times are numbers of instructions, the rig's kernel's among them, whatever else the
+// machine does.
 //
-// The first guest is a PVH executable of five instructions that writes a byte to the
-// serial port. Its time ends when that byte comes out of the monitor, so all that a
-// monitor does before is in it: firmware too, where it has one. The time of the second
-// ends with the first line from /init.
+// The first guest is a kernel of five instructions that writes a byte to the serial port.
+// Its time ends when that byte comes out of the monitor, so all that a monitor does before
+// is in it: firmware too, where it has one. The time of the second ends with the first
+// line from /init.
 //
 // gokvm is installed with the go command, at the version that this module uses parts
-// of. What can't be run is listed with the reason. A rig that falls silent is replaced by
-// another one, which does the runs that are left.
+// of. QEMU is this machine's own; for another architecture it is Debian's newest stable
+// one, and runs from the cache (see package nest). What can't be run is listed with the
+// reason. A rig that falls silent is replaced by another one, which does the runs that
+// are left.
 package main
 
 import (
@@ -27,6 +32,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,12 +43,14 @@ import (
 // marker is what the guest prints from /init.
 const marker = "peers: userspace"
 
-const guestInit = "echo '" + marker + "'\nsleep 1000\n"
+const guestInit = "echo '" + marker + "'\n/bin/busybox sleep 1000\n"
 
 // options are those of the command line.
 type options struct {
+	arch         string
 	runs         int
 	cpus, memory int
+	count        bool
 }
 
 func main() {
@@ -58,15 +66,21 @@ func run() error {
 
 	var o options
 
+	flag.StringVar(&o.arch, "arch", runtime.GOARCH, "`architecture` of the rig: amd64 or arm64")
 	flag.IntVar(&o.runs, "n", 5, "`runs` of each")
 	flag.IntVar(&o.cpus, "cpus", 1, "vCPUs")
 	flag.IntVar(&o.memory, "memory", 512, "guest memory in `MiB`")
-	timeout := flag.Duration("timeout", 20*time.Minute, "report what there is after this `duration`")
+	flag.BoolVar(&o.count, "count", false, "a clock that counts instructions, one a nanosecond")
+	timeout := flag.Duration("timeout", 30*time.Minute, "report what there is after this `duration`")
 	inner := flag.String("plan", "", "`path` of a plan: used inside the rig")
 	flag.Parse()
 
 	if *inner != "" {
 		return inside(ctx, *inner)
+	}
+
+	if _, ok := arches[o.arch]; !ok {
+		return fmt.Errorf("nothing is known of %q", o.arch)
 	}
 
 	if o.runs < 1 || o.cpus < 1 || o.memory < 64 {
@@ -87,12 +101,7 @@ func outside(ctx context.Context, o options) error {
 	}
 	defer os.RemoveAll(dir)
 
-	all, err := prepare(ctx, dir, o)
-	if err != nil {
-		return err
-	}
-
-	self, err := os.Executable()
+	self, all, err := prepare(ctx, dir, o)
 	if err != nil {
 		return err
 	}
@@ -108,7 +117,7 @@ func outside(ctx context.Context, o options) error {
 			return err
 		}
 
-		cfg := nest.Config{CPUs: max(2, o.cpus), BootTimeout: rigBoot, Stdout: out, Stderr: os.Stderr}
+		cfg := nest.Config{CPUs: max(arches[o.arch].rigCPUs, o.cpus), BootTimeout: rigBoot, Count: o.count, Stdout: out, Stderr: os.Stderr}
 
 		code, err := nest.Run(ctx, cfg, self, "-plan", file)
 		if err == nil && code != 0 {
@@ -124,62 +133,55 @@ func outside(ctx context.Context, o options) error {
 	return err
 }
 
-// prepare makes the guests and the monitors.
-func prepare(ctx context.Context, dir string, o options) ([]*runner, error) {
-	initrd, err := nest.GuestInitrd(ctx, guestInit)
-	if err != nil {
-		return nil, err
-	}
-
-	tiny, err := tinyGuest()
-	if err != nil {
-		return nil, err
-	}
-
-	linux, err := nest.Kernel(ctx, nest.Cloud)
-	if err != nil {
-		return nil, err
-	}
-
+// prepare makes the guests and the monitors, and this program for the rig.
+func prepare(ctx context.Context, dir string, o options) (self string, all []*runner, err error) {
+	a := arches[o.arch]
 	file := func(name string) string { return filepath.Join(dir, name) }
+
+	initrd, err := nest.GuestInitrdFor(ctx, o.arch, guestInit)
+	if err != nil {
+		return "", nil, err
+	}
+
+	tiny, err := a.tiny()
+	if err != nil {
+		return "", nil, err
+	}
 
 	for name, b := range map[string][]byte{"initrd": initrd, "tiny": tiny} {
 		if err := os.WriteFile(file(name), b, 0o644); err != nil {
-			return nil, err
+			return "", nil, err
 		}
 	}
 
-	m := monitors{options: o, linux: file("linux")}
-	if err := command(ctx, nil, "go", "build", "-o", m.linux, "github.com/vgraft/vgraft/examples/linux"); err != nil {
-		return nil, err
-	}
-
-	if m.gokvm, err = installGoKVM(ctx, dir); err != nil {
-		m.note = err.Error()
-	}
-
-	return append(
-		m.runners("the guest's first instruction", tinySays, file("tiny"), ""),
-		m.runners("Linux userspace", marker, linux.Vmlinuz, file("initrd"))...,
-	), nil
-}
-
-// installGoKVM builds gokvm's own program. It has more dependencies than we have, so it
-// is built as a module of its own.
-func installGoKVM(ctx context.Context, dir string) (string, error) {
-	const module = "github.com/bobuhiro11/gokvm"
-
-	version, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Version}}", module).Output()
+	linux, err := nest.KernelFor(ctx, o.arch, nest.Cloud)
 	if err != nil {
-		return "", fmt.Errorf("go list -m %s: %w", module, err)
+		return "", nil, err
 	}
 
-	v := string(version[:max(0, len(version)-1)])
-	if err := command(ctx, []string{"GOBIN=" + dir}, "go", "install", module+"@"+v); err != nil {
-		return "", err
+	qemu, err := nest.Emulator(ctx, o.arch)
+	if err != nil {
+		return "", nil, err
 	}
 
-	return filepath.Join(dir, "gokvm"), nil
+	if err := command(ctx, []string{"GOARCH=" + o.arch, "CGO_ENABLED=0"}, "go", "build", "-o", dir,
+		"github.com/vgraft/vgraft/examples/linux", "github.com/vgraft/vgraft/internal/peers"); err != nil {
+		return "", nil, err
+	}
+
+	monitors := append([]monitor{ours(file("linux"))}, a.others(ctx, tools{dir, qemu})...)
+	cmdline := "console=" + a.console + " quiet"
+
+	for _, g := range []guest{
+		{goal: "the guest's first instruction", says: tinySays, kernel: file("tiny"), cmdline: cmdline},
+		{goal: "Linux userspace", says: marker, kernel: linux.Vmlinuz, initrd: file("initrd"), cmdline: cmdline},
+	} {
+		for _, m := range monitors {
+			all = append(all, m.runner(o, g))
+		}
+	}
+
+	return file("peers"), all, nil
 }
 
 func command(ctx context.Context, env []string, argv ...string) error {

@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"debug/pe"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +27,10 @@ func TestTinyGuest(t *testing.T) {
 		return
 	}
 
-	b, err := tinyGuest()
+	a, ok := arches[runtime.GOARCH]
+	require.True(t, ok)
+
+	b, err := a.tiny()
 	require.NoError(t, err)
 
 	kernel := filepath.Join(t.TempDir(), "tiny")
@@ -47,6 +53,45 @@ func TestTinyGuest(t *testing.T) {
 	_, err = io.ReadFull(in, said)
 	require.NoError(t, err)
 	require.Equal(t, tinySays, string(said))
+}
+
+// TestTinyImage has what each of those that load it looks for.
+func TestTinyImage(t *testing.T) {
+	testutil.Pure(t)
+
+	b, err := tinyImage()
+	require.NoError(t, err)
+	require.Equal(t, "ARM\x64", string(b[56:60]))
+	require.EqualValues(t, len(b), binary.LittleEndian.Uint64(b[16:]))
+
+	branch := binary.LittleEndian.Uint32(b[4:])
+	require.EqualValues(t, 0x1400_0000, branch&^0x3ff_ffff)
+	require.Equal(t, tinyImageCode[0], binary.LittleEndian.Uint32(b[4+4*(branch&0x3ff_ffff):]))
+
+	f, err := pe.NewFile(bytes.NewReader(b))
+	require.NoError(t, err)
+	require.EqualValues(t, pe.IMAGE_FILE_MACHINE_ARM64, f.Machine)
+
+	h := f.OptionalHeader.(*pe.OptionalHeader64)
+	require.EqualValues(t, pe.IMAGE_SUBSYSTEM_EFI_APPLICATION, h.Subsystem)
+	require.Equal(t, tinyImageCode[0], binary.LittleEndian.Uint32(b[h.AddressOfEntryPoint:]))
+}
+
+func TestMonitor_runner(t *testing.T) {
+	testutil.Pure(t)
+
+	o := options{runs: 3, cpus: 2, memory: 256}
+	m := monitor{name: "m", argv: []string{"m", "boot"}, flags: flags{"-k", "-i", "-p", "-c", "-m", "M"}}
+	g := guest{goal: "goal", says: "hello", kernel: "/k", cmdline: "quiet"}
+
+	r := m.runner(o, g)
+	require.Equal(t, []string{"m", "boot", "-k", "/k", "-p", "quiet", "-c", "2", "-m", "256M"}, r.Argv)
+	require.True(t, r.runs())
+
+	g.initrd = "/i"
+	require.Equal(t, append(r.Argv, "-i", "/i"), m.runner(o, g).Argv)
+
+	require.False(t, monitor{name: "none", note: "not to be had"}.runner(o, g).runs())
 }
 
 // plays is a rig that does all runs, in a second each, but ends only with its context in
