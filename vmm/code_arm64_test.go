@@ -1,124 +1,26 @@
 package vmm_test
 
 import (
-	"encoding/binary"
-
 	"github.com/vgraft/vgraft/internal/layout/arm64"
 	"github.com/vgraft/vgraft/vmm"
+	"github.com/vgraft/vgraft/vmm/vmmtest"
 )
 
 const (
-	ramSize = 4 << 20
-	dataAt  = arm64.Kernel + 0x10_0000 // where guests of these tests keep their data
-	mmioAt  = arm64.MMIO
+	dataAt = arm64.Kernel + 0x10_0000 // where guests of these tests keep their data
+	mmioAt = arm64.MMIO
 )
-
-// armCode is machine code for a Flat guest. Registers are those of 64 bits, by number.
-type armCode struct {
-	b      []byte
-	labels map[string]int
-}
-
-type machineCode = armCode
-
-func code() *armCode { return &armCode{labels: map[string]int{}} }
-
-func (c *armCode) Bytes() []byte { return c.b }
-
-func (c *armCode) insn(list ...uint32) *armCode {
-	for _, i := range list {
-		c.b = binary.LittleEndian.AppendUint32(c.b, i)
-	}
-
-	return c
-}
-
-func (c *armCode) Label(name string) *armCode {
-	c.labels[name] = len(c.b)
-
-	return c
-}
-
-// to is how many instructions a label that was passed is behind.
-func (c *armCode) to(name string) uint32 { return uint32((c.labels[name] - len(c.b)) / 4) }
-
-func (c *armCode) Jmp(name string) *armCode { return c.insn(0x1400_0000 | c.to(name)&0x3ff_ffff) }
-
-// JmpIf jumps if a register isn't 0.
-func (c *armCode) JmpIf(reg uint32, name string) *armCode {
-	return c.insn(0xb500_0000 | c.to(name)&0x7_ffff<<5 | reg)
-}
-
-// Mov loads a number.
-func (c *armCode) Mov(reg uint32, v uint64) *armCode {
-	c.insn(0xd280_0000 | uint32(v&0xffff)<<5 | reg)
-
-	for hw := uint32(1); hw < 4; hw++ {
-		if part := uint32(v >> (16 * hw) & 0xffff); part != 0 {
-			c.insn(0xf280_0000 | hw<<21 | part<<5 | reg)
-		}
-	}
-
-	return c
-}
-
-// Add adds a small number.
-func (c *armCode) Add(reg, n uint32) *armCode { return c.insn(0x9100_0000 | n<<10 | reg<<5 | reg) }
-
-// Sub subtracts a small number.
-func (c *armCode) Sub(reg, n uint32) *armCode { return c.insn(0xd100_0000 | n<<10 | reg<<5 | reg) }
-
-// Index adds eight times another register.
-func (c *armCode) Index(reg, by uint32) *armCode {
-	return c.insn(0x8b00_0000 | by<<16 | 3<<10 | reg<<5 | reg)
-}
-
-var armSize = map[int]uint32{1: 0, 2: 1 << 30, 4: 2 << 30, 8: 3 << 30}
-
-// Load loads from the address in at.
-func (c *armCode) Load(reg, at uint32, width int) *armCode {
-	return c.insn(0x3940_0000 | armSize[width] | at<<5 | reg)
-}
-
-// Store stores to the address in at.
-func (c *armCode) Store(reg, at uint32, width int) *armCode {
-	return c.insn(0x3900_0000 | armSize[width] | at<<5 | reg)
-}
-
-// Call does a hypercall.
-func (c *armCode) Call(fn uint64, args ...uint64) *armCode {
-	for i, v := range append([]uint64{fn}, args...) {
-		c.Mov(uint32(i), v)
-	}
-
-	return c.insn(0xd400_0002)
-}
-
-func (c *armCode) Spin() *armCode { return c.insn(0x1400_0000) }
 
 // PSCI's functions (Arm DEN0022).
 const (
-	psciCPUOn  = 0xc400_0003
-	psciOff    = 0x8400_0008
-	psciReset  = 0x8400_0009
-	psciReset2 = 0x8400_0012
+	psciSuspendCPU = 0xc400_0001
+	psciCPUOff     = 0x8400_0002
+	psciCPUOn      = 0xc400_0003
+	psciAffinity   = 0xc400_0004
+	psciReset      = 0x8400_0009
+	psciSuspend    = 0xc400_000e
+	psciReset2     = 0x8400_0012
 )
-
-func (c *armCode) PowerOff() *armCode { return c.Call(psciOff).Spin() }
-
-// spin is a guest that never does anything.
-func spin() *armCode { return code().Spin() }
-
-// powerOff is a guest that ends at once.
-func powerOff() *armCode { return code().PowerOff() }
-
-// poking is a guest that writes a byte to mmioAt and ends.
-func poking() *armCode { return code().Mov(1, mmioAt).Store(0, 1, 1).PowerOff() }
-
-// working is a guest that has something to do before it ends.
-func working() *armCode {
-	return code().Mov(1, 200_000).Label("again").Sub(1, 1).JmpIf(1, "again").PowerOff()
-}
 
 // endings are the ways in which a guest ends.
 func endings() []ending {
@@ -129,11 +31,32 @@ func endings() []ending {
 	}
 }
 
-// counting is a guest whose vCPUs count in memory at dataAt, 8 bytes each.
-func counting() *armCode {
-	return code().Mov(1, dataAt).Index(1, 0).Label("again").Load(2, 1, 8).Add(2, 1).Store(2, 1, 8).Jmp("again")
+// undefined has the vCPU fault.
+func undefined(c *vmmtest.Code) *vmmtest.Code { return c.Insn(0) } // udf #0
+
+func accesses() []access { return memoryAccesses() }
+
+func ways() []way { return []way{memoryWay(400)} }
+
+// Registers of the serial port.
+const (
+	uartData    = arm64.UART
+	uartFlags   = arm64.UART + 0x18
+	uartControl = arm64.UART + 0x30
+	uartMask    = arm64.UART + 0x38
+)
+
+// openSerial is RTS, DTR, RXE, TXE and UARTEN, and the receive interrupts.
+func openSerial(c *vmmtest.Code) *vmmtest.Code {
+	return c.Mov(r8, uartControl).Mov(r9, 0xf01).Store(4, r8, r9).
+		Mov(r8, uartMask).Mov(r9, 0x50).Store(4, r8, r9)
 }
 
-func config(c *armCode, devices ...vmm.Device) vmm.Config {
-	return vmm.Config{Memory: ramSize, Boot: vmm.Flat{Code: c.Bytes()}, Devices: devices}
+// hearSerial takes a byte, or goes to none if there is none.
+func hearSerial(c *vmmtest.Code, to vmmtest.Reg, none string) {
+	c.Mov(r8, uartFlags).Load(4, r9, r8).Insn(0xd344_1129).Cmp(r9, 1).Jz(none) // RXFE: ubfx x9, x9, #4, #1
+	c.Mov(r8, uartData).Load(4, to, r8)
 }
+
+// saySerial sends a byte.
+func saySerial(c *vmmtest.Code, v vmmtest.Reg) { c.Mov(r8, uartData).Store(4, r8, v) }

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/vgraft/vgraft/internal/bus"
 	"github.com/vgraft/vgraft/internal/kvm"
+	"github.com/vgraft/vgraft/patch"
 	"github.com/vgraft/vgraft/vmm/acpi"
 )
 
@@ -64,6 +66,27 @@ func (e *Exited) Turn() bool {
 
 // Close gives up the vCPU, and leaves the machine to be closed.
 func (e *Exited) Close() { e.c.worker.Close() }
+
+// CountControl is a patch of the slots by which devices and others reach a machine. Each
+// calls count with its name and then does what it was declared to do.
+func CountControl(name string, count func(slot string)) (*patch.Patch, error) {
+	return patch.New(name,
+		patch.Func(irqSlot, func(m any, gsi uint32, level bool) error {
+			count(irqSlot.Name())
+			return irqSlot.Declared()(m, gsi, level)
+		}),
+		patch.Func(endSlot, func(m *Machine, s patch.Section, e Exit) {
+			count(endSlot.Name())
+			endSlot.Declared()(m, s, e)
+		}),
+		patch.Func(postSlot, func(c *vcpu, o order) {
+			count(postSlot.Name())
+			postSlot.Declared()(c, o)
+		}))
+}
+
+// Windows lists what devices have claimed, of memory and of ports.
+func Windows(m *Machine) (memory, ports []bus.Window) { return m.mmio.Windows(), m.pio.Windows() }
 
 // VirtSet makes the ACPI tables of a machine on arm64, on any host.
 func VirtSet(cpus int, pmu bool, devices []Device) (*acpi.Set, error) {

@@ -2,8 +2,6 @@ package vmm_test
 
 import (
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -87,23 +85,10 @@ func (c *commander) result(command string) string {
 func commanded(t *testing.T, cfg vmm.Config) *commander {
 	t.Helper()
 
-	ramdisk, err := nest.GuestInitrd(t.Context(), hotInit)
-	require.NoError(t, err)
-
-	initrd := filepath.Join(t.TempDir(), "initrd")
-	require.NoError(t, os.WriteFile(initrd, ramdisk, 0o644))
-
-	kernel, err := nest.Kernel(t.Context(), nest.Cloud) // the other one has no ACPI_HOTPLUG_MEMORY
-	require.NoError(t, err)
-
-	// Newer kernels bring memory online by themselves, and not so that it can go again.
-	cmdline := "panic=-1 quiet memhp_default_state=offline"
-	if runtime.GOARCH == "amd64" {
-		cmdline += " console=ttyS0"
-	}
-
-	cfg.Boot = vmm.Linux{Kernel: kernel.Vmlinuz, Initrd: initrd, Cmdline: cmdline}
-	c := &commander{guest: boot(t, cfg)}
+	// The other one has no ACPI_HOTPLUG_MEMORY. Newer kernels bring memory online by themselves,
+	// and not so that it can go again.
+	k := linux{flavour: nest.Cloud, args: "quiet memhp_default_state=offline"}
+	c := &commander{guest: k.boot(t, hotInit, cfg)}
 	c.expect("ready")
 
 	return c

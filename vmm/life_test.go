@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/vgraft/vgraft/internal/testutil"
 	"github.com/vgraft/vgraft/patch"
 	"github.com/vgraft/vgraft/vmm"
+	"github.com/vgraft/vgraft/vmm/vmmtest"
 )
 
 // A fix that is applied everywhere reaches the machines that run, those made later, and
@@ -65,7 +67,7 @@ func TestMachine_underAnEngine(t *testing.T) {
 // ending is a guest that ends by itself.
 type ending struct {
 	name  string
-	guest *machineCode
+	guest *vmmtest.Code
 	want  vmm.ExitReason
 }
 
@@ -368,4 +370,20 @@ func TestLife_several(t *testing.T) {
 
 	moved(t, all[1], dataAt)
 	moved(t, all[3], dataAt)
+}
+
+// Bytes go in one way and come out the other.
+func TestLife_serial(t *testing.T) {
+	if !testutil.KVM(t) {
+		return
+	}
+
+	testutil.NoLeaks(t)
+
+	said := strings.Repeat("what the guest hears it says; ", fewer(30)) + "."
+	out := &sink{}
+	_, e := run(t, config(echo(), vmm.Serial(strings.NewReader(said), out)))
+
+	require.Equal(t, vmm.ExitPowerOff, e.Reason)
+	require.Equal(t, said, out.String(), "all of it is there when Wait returns")
 }

@@ -134,6 +134,7 @@ func overheadChild(t *testing.T, n int) {
 	for range n {
 		m := start(t, config(counting()))
 		moved(t, m, dataAt)
+		require.NoError(t, m.Pause(within(t))) // or the next ones hardly get to run
 	}
 
 	runtime.GC()

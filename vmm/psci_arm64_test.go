@@ -11,15 +11,11 @@ import (
 	"github.com/vgraft/vgraft/internal/layout/arm64"
 	"github.com/vgraft/vgraft/internal/testutil"
 	"github.com/vgraft/vgraft/vmm"
+	"github.com/vgraft/vgraft/vmm/vmmtest"
 )
 
-const (
-	psciCPUOff   = 0x8400_0002
-	psciAffinity = 0xc400_0004
-	psciSuspend  = 0xc400_000e
-
-	entryAt = dataAt + 0x1000
-)
+// entryAt is where vCPUs begin that the guest turns on: without paging.
+const entryAt = dataAt + 0x1000
 
 // Whatever a guest asks for, it gets an answer, and no more than is its own.
 func TestPSCI_hostile(t *testing.T) {
@@ -62,7 +58,7 @@ func TestPSCI_hostile(t *testing.T) {
 
 	c := code()
 	for i, call := range calls {
-		c.Call(call.args[0], call.args[1:]...).Mov(9, dataAt+8*uint64(i)).Store(0, 9, 8)
+		c.Call(call.args[0], call.args[1:]...).Mov(r9, dataAt+8*uint64(i)).Store(8, r9, vmmtest.X0)
 	}
 
 	cfg := config(c.PowerOff())
@@ -92,7 +88,7 @@ func TestAddCPU(t *testing.T) {
 	cfg := config(c)
 	cfg.MaxCPUs = 2
 	m := create(t, cfg)
-	_, err := m.Memory().WriteAt(code().Load(2, 0, 8).Add(2, 1).Store(2, 0, 8).Call(psciCPUOff).Spin().Bytes(), entryAt)
+	_, err := m.Memory().WriteAt(code().VCPU(r8).Load(8, r9, r8).Inc(r9).Store(8, r8, r9).Call(psciCPUOff).Spin().Bytes(), entryAt)
 	require.NoError(t, err)
 
 	_, err = m.AddCPU(t.Context())
@@ -141,7 +137,7 @@ func TestSuspend(t *testing.T) {
 
 	c := code().Call(psciSuspend, entryAt, dataAt).Spin()
 	m := create(t, config(c))
-	_, err := m.Memory().WriteAt(code().Load(2, 0, 8).Add(2, 1).Store(2, 0, 8).Call(psciSuspend, entryAt, dataAt).Spin().Bytes(), entryAt)
+	_, err := m.Memory().WriteAt(code().VCPU(r8).Load(8, r9, r8).Inc(r9).Store(8, r8, r9).Call(psciSuspend, entryAt, dataAt).Spin().Bytes(), entryAt)
 	require.NoError(t, err)
 	require.ErrorIs(t, m.Wake(), vmm.ErrState)
 	require.NoError(t, m.Start(t.Context()))
@@ -183,7 +179,7 @@ func TestAddMemory(t *testing.T) {
 
 	const more = 2 << 30 // 1 GiB of addresses behind the RAM's first
 
-	cfg := config(code().Mov(1, more).Mov(2, dataAt).Label("again").Load(3, 1, 8).Store(3, 2, 8).Store(1, 1, 8).Jmp("again"))
+	cfg := config(code().Mov(r8, more).Mov(r9, dataAt).Label("again").Load(8, r10, r8).Store(8, r9, r10).Store(8, r8, r8).Jmp("again"))
 	cfg.MaxMemory = cfg.Memory + 2*vmm.MemoryUnit
 	m := create(t, cfg)
 

@@ -41,18 +41,6 @@ func attached(t testing.TB, p *devicetest.Platform, devices ...vmm.Device) []vmm
 	return append(devices, p.GED())
 }
 
-// features are all of package power. The idle state is of arm64 alone.
-func features() []vmm.Device {
-	return []vmm.Device{
-		power.NewSleepButton(), power.NewACAdapter(true),
-		power.NewBattery(power.BatteryInfo{Model: "VG"}, power.BatteryStatus{}), power.NewBattery(power.BatteryInfo{}, power.BatteryStatus{}),
-		power.NewThermalZone(40_000, power.Trips{Critical: 100_000, Passive: 80_000}),
-		power.NewCPUIdle(power.IdleState{Name: "RET", PSCI: 1, MinResidency: 100 * time.Microsecond, WakeLatency: 50 * time.Microsecond}),
-		power.NewPerformance(power.PerformanceLevels{Lowest: 1, LowestNonlinear: 1, Nominal: 2, Highest: 2, LowestMHz: 1, NominalMHz: 2}, nil),
-		power.NewVMGenID(),
-	}
-}
-
 // sets are the tables of many machines, by what is special about them, with the addresses
 // where they go.
 func sets(t *testing.T) map[string]*acpi.Set {

@@ -176,9 +176,10 @@ type area struct {
 
 // mappings sums the mappings in a smaps file that can be ours. Guest memory
 // shows as a memfd, as shared anonymous memory, or as private anonymous memory
-// without swap reservation (VmFlags nr), which the Go runtime never asks for.
-// The C library does, for its heaps; and so does the race detector, more and
-// more of it, which leaves nothing to see there.
+// without swap reservation (VmFlags nr). The Go runtime has only that of which
+// the kernel makes random numbers, and which it may drop (dp); the C library
+// has its heaps; and the race detector more and more of it, which leaves
+// nothing to see there.
 func mappings(smaps []byte) map[string]mapping {
 	const lazy = "private anonymous memory without reservation"
 	sums := map[string]mapping{}
@@ -199,7 +200,7 @@ func mappings(smaps []byte) map[string]mapping {
 				add(name, lo, hi)
 			}
 		} else if flags, ok := strings.CutPrefix(text, "VmFlags:"); ok && unnamed && !raceEnabled {
-			if strings.Contains(flags+" ", " nr ") {
+			if flags += " "; strings.Contains(flags, " nr ") && !strings.Contains(flags, " dp ") {
 				lazies = append(lazies, last)
 			}
 		}

@@ -114,6 +114,8 @@ VmFlags: mr mw me nr sd
 VmFlags: rd wr mr mw me nr sd
 7f0010000000-7f0010100000 rw-p 00000000 00:00 0
 VmFlags: rd wr mr mw me sd
+7f0018000000-7f0018001000 rw-p 00000000 00:00 0
+VmFlags: rd wr mr mw me nr wf dd dp
 7f0020000000-7f0020001000 rw-s 00000000 00:0f 1052                       anon_inode:kvm-vcpu:0
 VmFlags: rd wr
 `

@@ -5,7 +5,8 @@
 //		vmmtest.TestDevice(t, func() vmm.Device { return fifo.New() })
 //	}
 //
-// It needs no KVM.
+// It needs no KVM. Where there is KVM, the devices of a machine can be reached by a guest
+// that a test writes: Code builds one, for amd64 or arm64.
 package vmmtest
 
 import (
@@ -36,21 +37,24 @@ type (
 	VCPU = devicetest.VCPU
 )
 
-// MemorySize is how much RAM a Platform has, from guest-physical address 0, and CPUs how
-// many vCPUs.
+// MemorySize is how much RAM a Platform has, and CPUs how many vCPUs.
 const (
 	MemorySize = devicetest.MemorySize
 	CPUs       = devicetest.CPUs
 )
 
+// RAM is the guest-physical address where the RAM begins, of a Platform and of a machine on
+// this host: 0 on amd64, 1 GiB on arm64.
+const RAM = ram
+
 var _ vmm.Platform = (*Platform)(nil)
 
-// NewPlatform makes a platform for one test. Its memory is unmapped at the end of the
-// test; its log goes to the test's log.
+// NewPlatform makes a platform for one test, with the addresses and lines of a machine on
+// this host. Its memory is unmapped at the end of the test; its log goes to the test's log.
 func NewPlatform(t testing.TB) *Platform {
 	t.Helper()
 
-	return devicetest.NewPlatform(t)
+	return newPlatform(t, CPUs)
 }
 
 // TestDevice is the suite that every device must pass. Each call of fresh gives a new
@@ -67,5 +71,5 @@ func NewPlatform(t testing.TB) *Platform {
 func TestDevice(t *testing.T, fresh func() vmm.Device) {
 	t.Helper()
 
-	devicetest.TestDevice(t, fresh)
+	devicetest.TestDeviceOn(t, newPlatform, fresh)
 }

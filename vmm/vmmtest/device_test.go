@@ -57,7 +57,7 @@ func TestPlatform(t *testing.T) {
 	h := vmm.Slots(&counter{}, counterRead, counterWrite)
 	require.Error(t, p.MMIO("overlap", 0xcfff_ffff, 2, h))
 	require.NoError(t, p.MMIO("beside", 0xcfff_ffff, 1, h))
-	require.Error(t, p.MMIO("in RAM", vmmtest.MemorySize-1, 1, h))
+	require.Error(t, p.MMIO("in RAM", vmmtest.RAM+vmmtest.MemorySize-1, 1, h))
 	require.Error(t, p.MMIO("wraps", ^uint64(0), 2, h))
 	require.NoError(t, p.PIO("last port", 0xffff, 1, h))
 	require.Error(t, p.PIO("beyond", 0xffff, 2, h))
@@ -88,14 +88,14 @@ func TestPlatform_memory(t *testing.T) {
 	p := vmmtest.NewPlatform(t)
 	m := p.Memory()
 
-	_, err := m.WriteAt([]byte("ring"), 0x1000)
+	_, err := m.WriteAt([]byte("ring"), vmmtest.RAM+0x1000)
 	require.NoError(t, err)
 
-	b, err := m.Slice(0x1000, 4)
+	b, err := m.Slice(vmmtest.RAM+0x1000, 4)
 	require.NoError(t, err)
 	require.Equal(t, "ring", string(b))
 
-	_, err = m.Slice(vmmtest.MemorySize-1, 2)
+	_, err = m.Slice(vmmtest.RAM+vmmtest.MemorySize-1, 2)
 	require.Error(t, err)
 	require.NotErrorIs(t, err, os.ErrClosed)
 }

@@ -44,6 +44,8 @@ var steps = []struct {
 }{
 	{"vet", nil, []string{"go", "vet", "./..."}},
 	{"vet for arm64", []string{"GOARCH=arm64"}, []string{"go", "vet", "./..."}},
+	{"vet for where there are no guests", []string{"GOARCH=riscv64"}, []string{"go", "vet", "./vmm/..."}},
+	{"vet for where there is no KVM", []string{"GOOS=darwin"}, []string{"go", "vet", "./vmm/acpi/...", "./elfdiff/..."}},
 	// The tests that boot machines share two processors: one package at a time is as
 	// fast as two, and steadier.
 	{"tests", nil, []string{"go", "test", "-p", "1", "-timeout", "30m", "./..."}},

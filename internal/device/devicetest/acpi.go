@@ -124,8 +124,9 @@ func (p *Platform) DSDT(devices ...device.Device) (*acpi.DSDT, error) {
 }
 
 // testACPI holds that what a device says is AML, and that nothing is wrong with it.
-func testACPI(t *testing.T, d device.Device) {
-	p := attach(t, d)
+func (f suite) testACPI(t *testing.T) {
+	d := f.fresh()
+	p := f.attach(t, d)
 
 	dsdt, err := p.DSDT(d)
 	require.NoError(t, err)
@@ -133,7 +134,9 @@ func testACPI(t *testing.T, d device.Device) {
 	s := &acpi.Set{}
 	s.Add(dsdt)
 
-	for _, f := range acpi.Lint(s, acpi.LintOptions{Arch: acpi.ArchAMD64}) {
+	arch := map[string]acpi.Arch{"amd64": acpi.ArchAMD64, "arm64": acpi.ArchARM64}[p.arch]
+
+	for _, f := range acpi.Lint(s, acpi.LintOptions{Arch: arch}) {
 		if f.Table == "DSDT" { // the others aren't there
 			t.Error(f)
 		}

@@ -21,8 +21,7 @@ import (
 	"github.com/vgraft/vgraft/patch"
 )
 
-// MemorySize is how much RAM a Platform has, from guest-physical address 0, and CPUs how
-// many vCPUs.
+// MemorySize is how much RAM a Platform has, and CPUs how many vCPUs.
 const (
 	MemorySize = 16 << 20
 	CPUs       = 2

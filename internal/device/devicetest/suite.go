@@ -37,19 +37,33 @@ const (
 //   - what it has to say in ACPI tables makes sense.
 func TestDevice(t *testing.T, fresh func() device.Device) {
 	t.Helper()
+	TestDeviceOn(t, NewPCPlatform, fresh)
+}
 
-	t.Run("two", func(t *testing.T) { testTwo(t, fresh) })
-	t.Run("accesses", func(t *testing.T) { testAccesses(t, fresh) })
-	t.Run("hammer", func(t *testing.T) { testHammer(t, fresh) })
-	t.Run("leaks", func(t *testing.T) { testLeaks(t, fresh) })
-	t.Run("acpi", func(t *testing.T) { testACPI(t, fresh()) })
+// TestDeviceOn is TestDevice with the platform given: NewPCPlatform or NewVirtPlatform.
+func TestDeviceOn(t *testing.T, platform func(t testing.TB, cpus int) *Platform, fresh func() device.Device) {
+	t.Helper()
+
+	s := suite{platform, fresh}
+
+	t.Run("two", s.testTwo)
+	t.Run("accesses", s.testAccesses)
+	t.Run("hammer", s.testHammer)
+	t.Run("leaks", s.testLeaks)
+	t.Run("acpi", s.testACPI)
+}
+
+// suite is what a kind of device must pass, on a kind of machine.
+type suite struct {
+	platform func(t testing.TB, cpus int) *Platform
+	fresh    func() device.Device
 }
 
 // attach gives a platform with the device on it.
-func attach(t *testing.T, d device.Device) *Platform {
+func (f suite) attach(t *testing.T, d device.Device) *Platform {
 	t.Helper()
 
-	p := NewPlatform(t)
+	p := f.platform(t, CPUs)
 	require.NoError(t, d.Attach(p))
 
 	if c, ok := d.(io.Closer); ok {
@@ -72,9 +86,9 @@ func start(t *testing.T, d device.Device) (stop func()) {
 	return s.Stop
 }
 
-func testTwo(t *testing.T, fresh func() device.Device) {
-	a, b := fresh(), fresh()
-	pa, pb := attach(t, a), attach(t, b)
+func (f suite) testTwo(t *testing.T) {
+	a, b := f.fresh(), f.fresh()
+	pa, pb := f.attach(t, a), f.attach(t, b)
 
 	require.Len(t, pb.Windows(), len(pa.Windows()))
 
@@ -91,9 +105,9 @@ func testTwo(t *testing.T, fresh func() device.Device) {
 	}
 }
 
-func testAccesses(t *testing.T, fresh func() device.Device) {
-	d := fresh()
-	p := attach(t, d)
+func (f suite) testAccesses(t *testing.T) {
+	d := f.fresh()
+	p := f.attach(t, d)
 
 	stop := start(t, d)
 	defer stop()
@@ -168,9 +182,9 @@ func bytesOf(v uint64, width int) []byte {
 	return b
 }
 
-func testHammer(t *testing.T, fresh func() device.Device) {
-	d := fresh()
-	p := attach(t, d)
+func (f suite) testHammer(t *testing.T) {
+	d := f.fresh()
+	p := f.attach(t, d)
 
 	stop := start(t, d)
 	defer stop()
@@ -222,10 +236,10 @@ func hammer(p *Platform, seed uint64, deadline time.Time) {
 	}
 }
 
-func testLeaks(t *testing.T, fresh func() device.Device) {
+func (f suite) testLeaks(t *testing.T) {
 	before := runtime.NumGoroutine()
-	d := fresh()
-	p := attach(t, d)
+	d := f.fresh()
+	p := f.attach(t, d)
 
 	stop := start(t, d)
 	hammer(p, 99, time.Now().Add(hammerTime/10))

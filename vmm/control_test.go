@@ -28,7 +28,7 @@ func (d *pulsing) Attach(p vmm.Platform) (err error) {
 		return err
 	}
 
-	return p.PIO("pulsing", portAt, 1, vmm.Slots(d, pulsingRead, pulsingWrite))
+	return p.MMIO("pulsing", mmioAt, 8, vmm.Slots(d, pulsingRead, pulsingWrite))
 }
 
 var (
@@ -84,9 +84,7 @@ func (c *counts) take() map[string]int {
 }
 
 // pulses is a guest that writes to the device for ever.
-func pulses() *vmmtest.Code {
-	return code().Mov(vmmtest.RDX, portAt).Label("again").OutDX(1).Jmp("again")
-}
+func pulses() *vmmtest.Code { return guestThat("store") }
 
 // The interrupt lines, the orders to vCPUs and the end of a machine can be repaired while its
 // guest runs, whoever it is that asks for them.
@@ -141,7 +139,7 @@ func TestControl_stopIsPatched(t *testing.T) {
 	}
 
 	d := &pulsing{}
-	m := create(t, config(code().Mov(vmmtest.RDX, portAt).InDX(1), d))
+	m := create(t, config(code().Mov(r8, mmioAt).Load(1, r9, r8).Spin(), d))
 	c := &counts{of: map[string]int{}}
 
 	fix, err := vmm.CountControl("count", c.count)

@@ -3,6 +3,7 @@ package vmm_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -16,7 +17,7 @@ import (
 	"github.com/vgraft/vgraft/vmm/vmmtest"
 )
 
-// ledger is a device with a port of 32 bits for each vCPU, to which the guest writes 0,
+// ledger is a device with a register of 32 bits for each vCPU, to which the guest writes 0,
 // 1, 2, ... Each write is handled by two slots in one section, and both leave their
 // version: a write that isn't wholly old or wholly new shows.
 type ledger struct {
@@ -49,7 +50,11 @@ var (
 )
 
 func (l *ledger) Attach(p vmm.Platform) error {
-	return p.PIO("ledger", portAt, uint16(4*len(l.lines)), vmm.Direct(l))
+	size := 4 * len(l.lines)
+
+	return errors.Join(
+		p.PIO("ledger", portAt, uint16(size), vmm.Direct(l)),
+		p.MMIO("ledger", mmioAt, uint64(size), vmm.Direct(l)))
 }
 
 func (l *ledger) Read(_ patch.Section, _ uint64, data []byte) { clear(data) }
@@ -100,18 +105,27 @@ const (
 	sentAt = dataAt + 0x1000
 )
 
-// writing writes a sequence to its vCPU's port until it is told to stop. The last vCPU
+// writing writes a sequence to its vCPU's register until it is told to stop. The last vCPU
 // powers off.
-func writing(cpus int32) *vmmtest.Code {
-	return code().
-		Copy(vmmtest.RDX, vmmtest.RDI).Shl(vmmtest.RDX, 2).Add(vmmtest.RDX, portAt).
-		Copy(vmmtest.RBP, vmmtest.RDI).Shl(vmmtest.RBP, 3).Add(vmmtest.RBP, sentAt).
-		Mov(vmmtest.RBX, stopAt).Mov(vmmtest.RSI, 0).
-		Label("again").Copy(vmmtest.RAX, vmmtest.RSI).OutDX(4).Inc(vmmtest.RSI).
-		Load(8, vmmtest.RCX, vmmtest.RBX).Cmp(vmmtest.RCX, 0).Jz("again").
-		Store(8, vmmtest.RBP, vmmtest.RSI).
-		Mov(vmmtest.RBX, doneAt).LockInc(vmmtest.RBX).
-		Label("wait").Load(8, vmmtest.RAX, vmmtest.RBX).Cmp(vmmtest.RAX, cpus).Jnz("wait").
+func writing(cpus int32, w way) *vmmtest.Code {
+	const (
+		register, sent = r8, r9
+		word, at, seen = r10, r11, r12
+	)
+
+	c := code().
+		VCPU(register).Copy(sent, register).
+		Shl(register, 2).Mov(at, w.base).AddReg(register, at).
+		Shl(sent, 3).Add(sent, sentAt).
+		Mov(at, stopAt).Mov(word, 0).
+		Label("again")
+	w.write(c, register, word)
+
+	return c.Inc(word).
+		Load(8, seen, at).Cmp(seen, 0).Jz("again").
+		Store(8, sent, word).
+		Mov(at, doneAt).LockInc(at).
+		Label("wait").Load(8, seen, at).Cmp(seen, cpus).Jnz("wait").
 		PowerOff()
 }
 
@@ -129,18 +143,29 @@ func (l *ledger) only(t *testing.T, v version) {
 
 	mine, others := count()
 
-	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
-		if now, _ := count(); now > mine {
-			break
-		}
-
-		if time.Now().After(deadline) {
-			t.Fatal("the guest does not get on")
-		}
-	}
+	soon(t, "the guest does not get on", func() bool { now, _ := count(); return now > mine })
 
 	if _, now := count(); now != others {
 		t.Fatalf("%d words were handled by the version that is not bound", now-others)
+	}
+}
+
+// soon waits, without giving the processor up for the first moment.
+func soon(t *testing.T, otherwise string, ok func() bool) {
+	t.Helper()
+
+	deadline := time.Now().Add(patience)
+
+	for n := 0; !ok(); n++ {
+		if n < 100 {
+			runtime.Gosched()
+		} else {
+			time.Sleep(20 * time.Microsecond)
+		}
+
+		if time.Now().After(deadline) {
+			t.Fatal(otherwise)
+		}
 	}
 }
 
@@ -149,16 +174,22 @@ func TestFlip(t *testing.T) {
 		return
 	}
 
+	for _, w := range ways() {
+		t.Run(w.name, func(t *testing.T) { testFlip(t, w) })
+	}
+}
+
+func testFlip(t *testing.T, w way) {
 	testutil.NoLeaks(t)
 
-	flips := 10_000
+	flips := w.flips
 	if testing.Short() {
-		flips = 500
+		flips = min(flips, 500)
 	}
 
 	begin := func(name string) (*vmm.Machine, *ledger) {
 		l := &ledger{}
-		cfg := config(writing(2), l)
+		cfg := config(writing(2, w), l)
 		cfg.CPUs, cfg.Name = 2, name
 
 		return start(t, cfg), l

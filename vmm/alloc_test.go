@@ -8,29 +8,7 @@ import (
 
 	"github.com/vgraft/vgraft/internal/testutil"
 	"github.com/vgraft/vgraft/vmm"
-	"github.com/vgraft/vgraft/vmm/vmmtest"
 )
-
-// accesses are guests that do nothing but one kind of access to the device that
-// counter makes.
-var accesses = map[string]func() *vmmtest.Code{
-	"out": func() *vmmtest.Code {
-		return code().Mov(vmmtest.RDX, portAt).Label("again").OutDX(1).Jmp("again")
-	},
-	"in": func() *vmmtest.Code {
-		return code().Mov(vmmtest.RDX, portAt).Label("again").InDX(1).Jmp("again")
-	},
-	"outs": func() *vmmtest.Code {
-		return code().Mov(vmmtest.RDX, portAt).Label("again").
-			Mov(vmmtest.RSI, dataAt).Mov(vmmtest.RCX, 16).RepOuts(4).Jmp("again")
-	},
-	"store": func() *vmmtest.Code {
-		return code().Mov(vmmtest.RBX, mmioAt).Label("again").Store(4, vmmtest.RBX, vmmtest.RAX).Jmp("again")
-	},
-	"load": func() *vmmtest.Code {
-		return code().Mov(vmmtest.RBX, mmioAt).Label("again").Load(4, vmmtest.RAX, vmmtest.RBX).Jmp("again")
-	},
-}
 
 // counter is a device with ports and a window that calls count for each access.
 func counter(count func()) *device {
@@ -45,7 +23,7 @@ func exited(t testing.TB, access string) (*vmm.Exited, *int) {
 	t.Helper()
 
 	n := new(int)
-	m := create(t, config(accesses[access](), counter(func() { *n++ })))
+	m := create(t, config(guestThat(access), counter(func() { *n++ })))
 
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
@@ -64,9 +42,9 @@ func TestExit_doesNotAllocate(t *testing.T) {
 		return
 	}
 
-	for access := range accesses {
-		t.Run(access, func(t *testing.T) {
-			e, n := exited(t, access)
+	for _, a := range accesses() {
+		t.Run(a.name, func(t *testing.T) {
+			e, n := exited(t, a.name)
 
 			require.Zero(t, testing.AllocsPerRun(1000, func() { e.Handle() }))
 			require.GreaterOrEqual(t, *n, 1000, "the device was reached")

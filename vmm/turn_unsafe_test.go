@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package vmm_test
 
 import (
@@ -10,12 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runOp is KVM_RUN, and auditArch the architecture that a filter sees for it
-// (AUDIT_ARCH_X86_64 of uapi/linux/audit.h: 64-bit, little-endian, EM_X86_64).
-const (
-	runOp     = 0xAE80
-	auditArch = 0xC000003E
-)
+// runOp is KVM_RUN.
+const runOp = 0xAE80
+
+// auditArch is the architecture that a filter sees (AUDIT_ARCH_X86_64 and _AARCH64 of
+// uapi/linux/audit.h: 64-bit, little-endian, EM_X86_64 or EM_AARCH64).
+var auditArch = map[string]uint32{"amd64": 0xC000003E, "arm64": 0xC00000B7}[runtime.GOARCH]
 
 // onThreadWithoutRun calls f on a thread where KVM_RUN succeeds at once without being
 // done: a seccomp filter answers it, with error number 0. kvm_run stays as it is, so a
