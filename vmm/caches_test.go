@@ -149,7 +149,7 @@ func TestTopology_caches(t *testing.T) {
 	}
 
 	const all = acpi.CacheSizeValid | acpi.CacheSetsValid | acpi.CacheAssociativityValid | acpi.CacheAllocationValid |
-		acpi.CacheTypeValid | acpi.CacheWritePolicyValid | acpi.CacheLineSizeValid
+		acpi.CacheTypeValid | acpi.CacheWritePolicyValid | acpi.CacheLineSizeValid | acpi.CacheIDValid
 
 	usual := nodes(vmm.Caches{})
 	require.Len(t, usual, 4)
