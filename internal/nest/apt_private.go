@@ -2,18 +2,15 @@ package nest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// Where the packages of another architecture come from, when this machine's
-// apt knows no mirror of Debian, and the key that they are signed with.
-const (
-	debianMirror  = "http://deb.debian.org/debian"
-	debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
-)
+// debianKeyring has the keys that Debian's package lists are signed with.
+const debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 // privateApt takes packages of one release for one architecture from Debian, by
 // package lists of its own: this machine's apt isn't touched, and need not know
@@ -68,7 +65,11 @@ func (p privateApt) refresh(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(p.root, "state", "status"), nil, 0o644); err != nil {
 		return err
 	}
-	source := fmt.Sprintf("deb [arch=%s signed-by=%s] %s %s main\n", p.arch, debianKeyring, mirror(ctx), p.suite)
+	mirror, err := DebianMirror(ctx)
+	if err != nil {
+		return err
+	}
+	source := fmt.Sprintf("deb [arch=%s signed-by=%s] %s %s main\n", p.arch, debianKeyring, mirror, p.suite)
 	if err := os.WriteFile(filepath.Join(p.root, "sources.list"), []byte(source), 0o644); err != nil {
 		return err
 	}
@@ -104,15 +105,17 @@ func (w wholeApt) fetch(ctx context.Context, pkg, version, dir string) error {
 	return os.RemoveAll(filepath.Join(dir, w.without))
 }
 
-// mirror is the mirror of Debian that this machine uses.
-func mirror(ctx context.Context) string {
-	out, err := (apt{}).run(ctx, "", "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian")
-	if err == nil {
-		for line := range strings.Lines(out) {
-			if uri := strings.TrimSuffix(strings.TrimSpace(line), "/"); strings.HasSuffix(uri, "/debian") {
-				return uri
-			}
+// DebianMirror is the mirror of Debian that this machine uses.
+func DebianMirror(ctx context.Context) (string, error) {
+	// Whose a list is apt only knows when it has it.
+	out, err := (apt{}).run(ctx, "", "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(out) {
+		if uri := strings.TrimSuffix(strings.TrimSpace(line), "/"); strings.HasSuffix(uri, "/debian") {
+			return uri, nil
 		}
 	}
-	return debianMirror
+	return "", errors.New("this machine's apt knows no mirror of Debian")
 }

@@ -16,10 +16,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vgraft/vgraft/internal/nest"
 )
 
 const (
-	mirror  = "http://deb.debian.org/debian"
 	keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 	// patience is for one run of apt-get: lists of 30 MB, or a source of 40.
@@ -214,6 +215,11 @@ func open(ctx context.Context, dir, suite string) (archive, error) {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return archive{}, err
 		}
+	}
+
+	mirror, err := nest.DebianMirror(ctx)
+	if err != nil {
+		return archive{}, err
 	}
 
 	source := fmt.Sprintf("[signed-by=%s] %s %s main\n", keyring, mirror, suite)
