@@ -2,11 +2,11 @@ package nest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"github.com/vgraft/vgraft/internal/mirror"
 )
 
 // debianKeyring has the keys that Debian's package lists are signed with.
@@ -65,11 +65,11 @@ func (p privateApt) refresh(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(p.root, "state", "status"), nil, 0o644); err != nil {
 		return err
 	}
-	mirror, err := DebianMirror(ctx)
+	from, err := mirror.Debian(ctx)
 	if err != nil {
 		return err
 	}
-	source := fmt.Sprintf("deb [arch=%s signed-by=%s] %s %s main\n", p.arch, debianKeyring, mirror, p.suite)
+	source := fmt.Sprintf("deb [arch=%s signed-by=%s] %s %s main\n", p.arch, debianKeyring, from, p.suite)
 	if err := os.WriteFile(filepath.Join(p.root, "sources.list"), []byte(source), 0o644); err != nil {
 		return err
 	}
@@ -103,19 +103,4 @@ func (w wholeApt) fetch(ctx context.Context, pkg, version, dir string) error {
 		return err
 	}
 	return os.RemoveAll(filepath.Join(dir, w.without))
-}
-
-// DebianMirror is the mirror of Debian that this machine uses.
-func DebianMirror(ctx context.Context) (string, error) {
-	// Whose a list is apt only knows when it has it.
-	out, err := (apt{}).run(ctx, "", "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(out) {
-		if uri := strings.TrimSuffix(strings.TrimSpace(line), "/"); strings.HasSuffix(uri, "/debian") {
-			return uri, nil
-		}
-	}
-	return "", errors.New("this machine's apt knows no mirror of Debian")
 }

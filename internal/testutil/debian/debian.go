@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vgraft/vgraft/internal/nest"
+	"github.com/vgraft/vgraft/internal/mirror"
 )
 
 const (
@@ -217,12 +217,12 @@ func open(ctx context.Context, dir, suite string) (archive, error) {
 		}
 	}
 
-	mirror, err := nest.DebianMirror(ctx)
+	from, err := mirror.Debian(ctx)
 	if err != nil {
 		return archive{}, err
 	}
 
-	source := fmt.Sprintf("[signed-by=%s] %s %s main\n", keyring, mirror, suite)
+	source := fmt.Sprintf("[signed-by=%s] %s %s main\n", keyring, from, suite)
 
 	for name, text := range map[string]string{"state/status": "", "etc/sources.list": "deb " + source + "deb-src " + source} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
