@@ -93,7 +93,7 @@ func loaded(im *Image) error {
 
 	_ = im.proc.checkRuntime(&im.file.Meta, used)
 
-	if _, err := pages(im.words(im.file.Meta.Words), used); err != nil {
+	if _, err := im.proc.pages(im.words(im.file.Meta.Words), used); err != nil {
 		return err
 	}
 

@@ -58,7 +58,7 @@ func (p *Process) Load(f *payload.File, below ...*Image) (*Image, error) {
 		return nil, err
 	}
 
-	if _, err := pages(im.words(slices.Concat(f.Meta.Fixups, f.Meta.Words)), used); err != nil {
+	if _, err := p.pages(im.words(slices.Concat(f.Meta.Fixups, f.Meta.Words)), used); err != nil {
 		return nil, err
 	}
 
@@ -349,7 +349,7 @@ func (im *Image) commit() error {
 func (im *Image) fix(ws []payload.Word) error {
 	todo, err := im.missing(im.words(ws))
 	if err == nil {
-		_, err = write(todo)
+		_, err = im.proc.write(todo)
 	}
 
 	return err
@@ -390,7 +390,7 @@ func (im *Image) tables() error {
 		}
 	}
 
-	if _, err := write(entries); err != nil {
+	if _, err := p.write(entries); err != nil {
 		return err
 	}
 

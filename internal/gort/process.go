@@ -19,7 +19,7 @@ import (
 type Process struct {
 	bias  uint64 // what to add to an address as linked
 	pie   bool
-	parts []span // of the program, where they are
+	parts []part // of the program, where they are
 
 	mu      sync.Mutex // guards what follows, and changes of memory
 	images  []*Image   // loaded, the oldest first
@@ -27,6 +27,12 @@ type Process struct {
 	mapped  int        // bytes of all
 	renew   bool       // code that is written must be made known: see put
 	retired int        // bytes of those that are unloaded, and stay
+}
+
+// part is a segment of the program.
+type part struct {
+	span
+	code bool
 }
 
 // span is a range of addresses.
@@ -90,7 +96,7 @@ func (p *Process) locate(r io.ReaderAt, auxv []byte) error {
 			p.bias, found = at-(s.Vaddr+phoff-s.Off), true
 		}
 
-		p.parts = append(p.parts, span{s.Vaddr, s.Vaddr + s.Memsz})
+		p.parts = append(p.parts, part{span{s.Vaddr, s.Vaddr + s.Memsz}, s.Flags&elf.PF_X != 0})
 	}
 
 	if !found || at == 0 || f.Type == elf.ET_EXEC && p.bias != 0 {
@@ -260,8 +266,24 @@ func (p *Process) reserve(used []region, size, above uint64) (uint64, error) {
 	return 0, fmt.Errorf("%w: %d bytes", ErrNoRoom, size)
 }
 
+// isData says whether a page is the program's, and has nothing of its code. The kernel's list
+// may say otherwise: emulators make it of their own, where neighbours may be one.
+func (p *Process) isData(page, size uint64) (data bool) {
+	for _, s := range p.parts {
+		if page < s.end && page+size > s.start {
+			if s.code {
+				return false
+			}
+
+			data = true
+		}
+	}
+
+	return data
+}
+
 // pages gives the pages that words are on, each once, and whether they may be written to.
-func pages(ws []word, used []region) (map[uint64]bool, error) {
+func (p *Process) pages(ws []word, used []region) (map[uint64]bool, error) {
 	size := uint64(os.Getpagesize())
 	out := map[uint64]bool{}
 
@@ -270,7 +292,7 @@ func pages(ws []word, used []region) (map[uint64]bool, error) {
 
 		for _, r := range used {
 			if r.holds(page, size) {
-				if r.exec {
+				if r.exec && !p.isData(page, size) {
 					return nil, fmt.Errorf("%w: %s is on a page with code", ErrAddress, w.name)
 				}
 

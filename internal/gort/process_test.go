@@ -75,7 +75,7 @@ func TestHoles(t *testing.T) {
 	const low = 0x400000
 
 	r, g := reach(runtime.GOARCH), gap(runtime.GOARCH)
-	p := &Process{parts: []span{{low, low + 0x1000}, {low + 0x1000, low + 0x2800}}}
+	p := &Process{parts: []part{{span: span{low, low + 0x1000}}, {span: span{low + 0x1000, low + 0x2800}}}}
 	after := roundUp(low+0x2800+g, granule)
 	used := func(spans ...span) (out []region) {
 		for _, s := range spans {
@@ -102,7 +102,7 @@ func TestHoles(t *testing.T) {
 func TestHoles_above(t *testing.T) {
 	const low = 0x400000
 
-	p := &Process{parts: []span{{low, low + 0x2800}}}
+	p := &Process{parts: []part{{span: span{low, low + 0x2800}}}}
 	after := roundUp(low+0x2800+gap(runtime.GOARCH), granule)
 	last := low + reach(runtime.GOARCH)
 
@@ -131,7 +131,7 @@ func TestHoles_above(t *testing.T) {
 func TestReserve_noRoom(t *testing.T) {
 	self(t)
 
-	p := &Process{parts: []span{{0x400000, 0x400000 + reach(runtime.GOARCH)}}}
+	p := &Process{parts: []part{{span: span{0x400000, 0x400000 + reach(runtime.GOARCH)}}}}
 	_, err := p.reserve(nil, 4096, 0)
 	require.ErrorIs(t, err, ErrNoRoom)
 }
@@ -146,4 +146,22 @@ func TestWritable(t *testing.T) {
 	for _, s := range []span{{0, 8}, {0xff8, 0x1008}, {0x2ff8, 0x3008}, {0x3000, 0x3008}, {0x5ff8, 0x6008}, {0x6000, 0x6008}, {1<<64 - 8, 8}} {
 		require.False(t, writable(used, s), "%x", s)
 	}
+}
+
+// An emulator's list of what is mapped may have the data behind the code as one with it.
+func TestProcess_isData(t *testing.T) {
+	p := &Process{parts: []part{{span{0x1_0000, 0x1_8f00}, true}, {span{0x1_9000, 0x2_0100}, false}}}
+
+	for page, data := range map[uint64]bool{0x1_0000: false, 0x1_8000: false, 0x1_9000: true, 0x2_0000: true, 0x2_1000: false} {
+		require.Equal(t, data, p.isData(page, 0x1000), "%#x", page)
+	}
+
+	ws, used := []word{{at: 0x1_9008, size: 8}}, []region{{span{0x1_0000, 0x2_1000}, false, true}}
+	found, err := p.pages(ws, used)
+	require.NoError(t, err)
+	require.Equal(t, map[uint64]bool{0x1_9000: false}, found)
+
+	ws[0].at = 0x1_8ff8
+	_, err = p.pages(ws, used)
+	require.ErrorIs(t, err, ErrAddress)
 }

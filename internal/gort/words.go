@@ -59,7 +59,7 @@ func (w word) wrong(found uint64) error {
 
 // write stores to all the words or to none: each must hold one of its old values, or its new
 // one. It gives what to write to have it all back as it was.
-func write(ws []word) (back []word, err error) {
+func (p *Process) write(ws []word) (back []word, err error) {
 	if len(ws) == 0 {
 		return nil, nil
 	}
@@ -79,7 +79,7 @@ func write(ws []word) (back []word, err error) {
 		return nil, err
 	}
 
-	writable, err := pages(ws, used)
+	writable, err := p.pages(ws, used)
 	if err != nil {
 		return nil, err
 	}
@@ -191,13 +191,13 @@ func (im *Image) WriteWords() (*Written, error) {
 	}
 
 	var err error
-	if w.back, err = write(w.words); err != nil {
+	if w.back, err = p.write(w.words); err != nil {
 		return nil, err
 	}
 
-	copies, err := moveItabs(w.table, w.moved)
+	copies, err := p.moveItabs(w.table, w.moved)
 	if err != nil {
-		_, undo := write(w.back)
+		_, undo := p.write(w.back)
 		return nil, errors.Join(err, undo)
 	}
 
@@ -229,7 +229,7 @@ func (w *Written) Undo() error {
 
 // undoWords does so for words.
 func (w *Written) undoWords() error {
-	again, err := write(w.back)
+	again, err := w.proc.write(w.back)
 	if err != nil {
 		return err
 	}
@@ -239,8 +239,8 @@ func (w *Written) undoWords() error {
 		back[to] = from
 	}
 
-	if _, err := moveItabs(w.table, back); err != nil {
-		_, undo := write(again)
+	if _, err := w.proc.moveItabs(w.table, back); err != nil {
+		_, undo := w.proc.write(again)
 		return errors.Join(err, undo)
 	}
 
@@ -248,7 +248,7 @@ func (w *Written) undoWords() error {
 }
 
 // moveItabs has the runtime's interface tables lead to other functions.
-func moveItabs(table uint64, moved map[uint64]uint64) (back []word, err error) {
+func (p *Process) moveItabs(table uint64, moved map[uint64]uint64) (back []word, err error) {
 	if len(moved) == 0 {
 		return nil, nil
 	}
@@ -271,7 +271,7 @@ func moveItabs(table uint64, moved map[uint64]uint64) (back []word, err error) {
 		}
 	})
 
-	return write(ws)
+	return p.write(ws)
 }
 
 // present holds that the words can be written.

@@ -55,23 +55,23 @@ func TestWrite(t *testing.T) {
 	}
 	content := func() []uint64 { return []uint64{load(at, 8), load(at+8, 8), load(at+8192, 8)} }
 
-	back, err := write(ws)
+	back, err := self(t).write(ws)
 	require.NoError(t, err)
 	require.Equal(t, []uint64{11, 12, 13}, content())
 
 	w, x := protectionOf(t, at)
 	require.False(t, w || x, "what was read-only is so again")
 
-	_, err = write(ws)
+	_, err = self(t).write(ws)
 	require.NoError(t, err, "it is as it should be")
 
-	_, err = write(back)
+	_, err = self(t).write(back)
 	require.NoError(t, err)
 	require.Equal(t, []uint64{1, 2, 3}, content())
 
 	// One that isn't as expected, and none is written.
 	ws[2].old = nil
-	_, err = write(ws)
+	_, err = self(t).write(ws)
 	require.ErrorIs(t, err, ErrContent)
 	require.Equal(t, []uint64{1, 2, 3}, content())
 	require.ErrorIs(t, present(ws), ErrContent)
@@ -85,7 +85,7 @@ func TestWrite_code(t *testing.T) {
 	w, x := protectionOf(t, at)
 	require.True(t, x && !w)
 
-	_, err := write([]word{{at: at, size: 8, old: []uint64{0}, new: 1}})
+	_, err := self(t).write([]word{{at: at, size: 8, old: []uint64{0}, new: 1}})
 	require.ErrorIs(t, err, ErrAddress, "code is never written to")
 	require.Zero(t, load(at, 8))
 }
