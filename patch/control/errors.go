@@ -50,6 +50,7 @@ var codes = map[string]error{
 	"no-room":       patch.ErrNoRoom,
 	"content":       patch.ErrContent,
 	"text":          patch.ErrText,
+	"made-type":     patch.ErrMadeType,
 	"runtime":       patch.ErrRuntime,
 	"request":       ErrRequest,
 	"read-only":     ErrReadOnly,
