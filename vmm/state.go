@@ -25,7 +25,7 @@ const (
 	Closed  // everything is given back
 
 	// Suspended is Running while the guest has turned itself off until something wakes
-	// it: Machine.Wake, a button, or an interrupt that the guest wants to be woken by.
+	// it: Machine.Wake, a button, or, on arm64, an interrupt that it wants to be woken by.
 	Suspended
 )
 
