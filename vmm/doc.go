@@ -44,9 +44,9 @@
 // system is asked by ACPI, and its answer is theirs.
 //
 // A guest may suspend the machine (suspend to RAM), which is then Suspended and uses no
-// processor; Wake, the power button, a button of package power, or, on arm64, an interrupt that
-// the guest has chosen lets it go on. On amd64 this is the state S3 of ACPI, in which the vCPUs
-// here keep what they have: they go on where they stopped.
+// processor; Wake, the power button, a button of package power, or what the guest has chosen
+// lets it go on: an interrupt on arm64, the clock's alarm on amd64. There this is the state S3
+// of ACPI, in which the vCPUs keep what they have: they go on where they stopped.
 //
 // A guest that suspends to idle instead only waits, which the machine doesn't see. On amd64
 // Linux isn't woken from that by a button, nor by the clock's alarm, but by input of the serial

@@ -23,6 +23,7 @@ var (
 	callSlot    = patch.NewSlot("vmm.call", (*vcpu).handleCall)
 	enterSlot   = patch.NewSlot("vmm.enter", (*vcpu).enter)
 	suspendSlot = patch.NewSlot("vmm.suspend", (*Machine).suspend)
+	asleepSlot  = patch.NewSlot("vmm.asleep", (*Machine).oneAsleep)
 	wakeSlot    = patch.NewSlot("vmm.wake", (*Machine).wake)
 )
 

@@ -36,6 +36,7 @@ while read -r cmd arg; do
 	mem) echo mem >/sys/power/state; echo "$n: $? $(cpus)";;
 	wakeup) echo enabled >/sys/class/tty/ttyS0/power/wakeup; echo "$n: $?";;
 	freeze) echo freeze >/sys/power/state; echo "$n: $? $(cpus)";;
+	alarm) echo +$arg >/sys/class/rtc/rtc0/wakealarm; echo "$n: $?";;
 	clock) echo "$n: $(date +%s)";;
 	slept) echo "$n: $(cat /sys/power/suspend_stats/success)";;
 	leaves) echo "$n: $(ls cpu0/cache | tr '\n' ' ') $(dmesg | grep -iE 'cacheinfo|PPTT' | tr '\n' ';')";;
@@ -132,6 +133,7 @@ func TestLinux_hotplug(t *testing.T) {
 	c.sleeps("0 online 0-2")
 
 	if runtime.GOARCH == "amd64" {
+		c.sleepsUntil("0 online 0-2")
 		c.freezes("0 online 0-2")
 	}
 
@@ -225,6 +227,29 @@ func (c *commander) sleeps(want string) {
 		require.Equal(t, vmm.Running, c.m.State())
 		require.ErrorIs(t, c.m.Wake(), vmm.ErrState)
 	}
+}
+
+// sleepsUntil has the guest suspend the machine, until its clock's alarm comes.
+func (c *commander) sleepsUntil(want string) {
+	c.t.Helper()
+
+	states, start := c.m.States(), time.Now()
+
+	require.Equal(c.t, "0", c.do("alarm 5"))
+	c.n++
+	c.send("mem")
+
+	for c.m.State() != vmm.Suspended {
+		select {
+		case <-states:
+		case <-c.ctx.Done():
+			c.t.Fatal("the guest doesn't sleep")
+		}
+	}
+
+	require.Contains(c.t, c.result("mem"), want)
+	require.Equal(c.t, vmm.Running, c.m.State())
+	c.t.Logf("awake %.2f s after the alarm was set", time.Since(start).Seconds())
 }
 
 // clock is the guest's, in seconds.

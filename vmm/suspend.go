@@ -39,27 +39,41 @@ func (m *Machine) suspend(s patch.Section) {
 func (c *vcpu) lieDown() {
 	c.asleep, c.off, c.sleeper = true, true, nil
 
-	if c.machine.lastAsleep() {
-		s := c.worker.Enter()
-		wakeSlot.In(s)(c.machine, s)
-		c.worker.Leave()
-	}
+	s := c.worker.Enter()
+	asleepSlot.In(s)(c.machine, s)
+	c.worker.Leave()
 }
 
-// lastAsleep counts one more vCPU that sleeps. With the last one, the machine does. It says
-// whether it is to be woken at once.
-func (m *Machine) lastAsleep() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// rouser is a device that may want to wake the machine, and has no occasion to do so again.
+type rouser interface {
+	Rouses() bool
+}
 
-	if m.awake--; m.awake > 0 {
-		return false
+// oneAsleep counts one more vCPU that sleeps. With the last one, the machine does, unless
+// there is a reason to wake already.
+func (m *Machine) oneAsleep(s patch.Section) {
+	m.mu.Lock()
+	m.awake--
+	last, woken := m.awake == 0, m.woken
+
+	if last {
+		m.asleep = true
+		m.state.set(Suspended, Running)
+	}
+	m.mu.Unlock()
+
+	if !last {
+		return
 	}
 
-	m.asleep = true
-	m.state.set(Suspended, Running)
+	for _, d := range m.devices {
+		r, ok := d.(rouser)
+		woken = woken || ok && r.Rouses()
+	}
 
-	return m.woken
+	if woken {
+		wakeSlot.In(s)(m, s)
+	}
 }
 
 // wake wakes the machine, if it is suspended, or is about to be.
