@@ -43,12 +43,14 @@
 // that is, and AddCPU, RemoveCPU, AddMemory and RemoveMemory change it while the guest runs. Its operating
 // system is asked by ACPI, and its answer is theirs.
 //
-// A guest on arm64 may suspend the machine, which is then Suspended and uses no processor;
-// Wake, the power button, a button of package power, or an interrupt that the guest has
-// chosen lets it go on. Guests on amd64 suspend to idle alone, which the machine doesn't see:
-// their vCPUs wait. Linux isn't woken from that by a button there, nor by the clock's alarm,
-// but by input of the serial port, if the guest has written "enabled" to
-// /sys/class/tty/ttyS0/power/wakeup before.
+// A guest may suspend the machine (suspend to RAM), which is then Suspended and uses no
+// processor; Wake, the power button, a button of package power, or what the guest has chosen
+// lets it go on: an interrupt on arm64, the clock's alarm on amd64. There this is the state S3
+// of ACPI, in which the vCPUs keep what they have: they go on where they stopped.
+//
+// A guest that suspends to idle instead only waits, which the machine doesn't see. On amd64
+// Linux isn't woken from that by a button, nor by the clock's alarm, but by input of the serial
+// port, if the guest has written "enabled" to /sys/class/tty/ttyS0/power/wakeup before.
 //
 // # Devices
 //

@@ -20,9 +20,11 @@ var (
 	endSlot  = patch.NewSlot("vmm.end", (*Machine).end)
 	postSlot = patch.NewSlot("vmm.post", (*vcpu).post)
 
-	callSlot  = patch.NewSlot("vmm.call", (*vcpu).handleCall)
-	enterSlot = patch.NewSlot("vmm.enter", (*vcpu).enter)
-	wakeSlot  = patch.NewSlot("vmm.wake", (*Machine).wake)
+	callSlot    = patch.NewSlot("vmm.call", (*vcpu).handleCall)
+	enterSlot   = patch.NewSlot("vmm.enter", (*vcpu).enter)
+	suspendSlot = patch.NewSlot("vmm.suspend", (*Machine).suspend)
+	asleepSlot  = patch.NewSlot("vmm.asleep", (*Machine).oneAsleep)
+	wakeSlot    = patch.NewSlot("vmm.wake", (*Machine).wake)
 )
 
 // Exit is how a machine ended.

@@ -36,6 +36,8 @@ while read -r cmd arg; do
 	mem) echo mem >/sys/power/state; echo "$n: $? $(cpus)";;
 	wakeup) echo enabled >/sys/class/tty/ttyS0/power/wakeup; echo "$n: $?";;
 	freeze) echo freeze >/sys/power/state; echo "$n: $? $(cpus)";;
+	alarm) echo +$arg >/sys/class/rtc/rtc0/wakealarm; echo "$n: $?";;
+	clock) echo "$n: $(date +%s)";;
 	slept) echo "$n: $(cat /sys/power/suspend_stats/success)";;
 	leaves) echo "$n: $(ls cpu0/cache | tr '\n' ' ') $(dmesg | grep -iE 'cacheinfo|PPTT' | tr '\n' ';')";;
 	cache) echo "$n: $(cd cpu$arg/cache && for i in index*; do echo "L$(cat $i/level) $(cat $i/type) $(cat $i/size) $(cat $i/shared_cpu_list),"; done | tr '\n' ' ')";;
@@ -126,9 +128,13 @@ func TestLinux_hotplug(t *testing.T) {
 
 	if runtime.GOARCH == "arm64" {
 		require.Equal(t, "L1 Data 64K 2, L1 Instruction 64K 2, L2 Unified 1024K 2, L3 Unified 32768K 0-2,", c.do("cache 2"))
-		c.sleeps("0 online 0-2")
-	} else {
-		c.freezes("online 0-2")
+	}
+
+	c.sleeps("0 online 0-2")
+
+	if runtime.GOARCH == "amd64" {
+		c.sleepsUntil("0 online 0-2")
+		c.freezes("0 online 0-2")
 	}
 
 	require.NoError(t, c.m.RemoveCPU(c.ctx, 2))
@@ -167,7 +173,7 @@ func TestLinux_hotplug(t *testing.T) {
 
 	c.do("log ACPI (error|warning|bios|exception)|Firmware Bug|AE_[A-Z]|Eject incomplete")
 	require.NotContains(t, c.output(), "log: ")
-	c.do("log psci|hot|PM: |CPU[0-9]")
+	c.do("log psci|hot|PM: |CPU[0-9]|FACS|\\(supports")
 
 	start := time.Now()
 
@@ -193,6 +199,7 @@ func (c *commander) sleeps(want string) {
 	require.Contains(t, c.do("modes"), "[deep]")
 
 	for _, wake := range []func() error{c.m.Wake, c.m.PowerButton} {
+		clock, at := time.Now(), c.clock()
 		c.n++
 		c.send("mem")
 
@@ -205,16 +212,54 @@ func (c *commander) sleeps(want string) {
 		}
 
 		t.Logf("suspended after %.2f s", time.Since(start).Seconds())
+
+		used := cpuTime(t)
+
 		require.NoError(t, c.m.Pause(c.ctx))
 		require.NoError(t, c.m.Resume(c.ctx))
 		require.Equal(t, vmm.Suspended, c.m.State())
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(3 * time.Second)
 		require.Equal(t, vmm.Suspended, c.m.State())
+		t.Logf("asleep the machine used %v", cpuTime(t)-used)
 		require.NoError(t, wake())
 		require.Contains(t, c.result("mem"), want)
+		require.InDelta(t, time.Since(clock).Seconds(), c.clock()-at, 2)
 		require.Equal(t, vmm.Running, c.m.State())
 		require.ErrorIs(t, c.m.Wake(), vmm.ErrState)
 	}
+}
+
+// sleepsUntil has the guest suspend the machine, until its clock's alarm comes.
+func (c *commander) sleepsUntil(want string) {
+	c.t.Helper()
+
+	states, start := c.m.States(), time.Now()
+
+	require.Equal(c.t, "0", c.do("alarm 5"))
+	c.n++
+	c.send("mem")
+
+	for c.m.State() != vmm.Suspended {
+		select {
+		case <-states:
+		case <-c.ctx.Done():
+			c.t.Fatal("the guest doesn't sleep")
+		}
+	}
+
+	require.Contains(c.t, c.result("mem"), want)
+	require.Equal(c.t, vmm.Running, c.m.State())
+	c.t.Logf("awake %.2f s after the alarm was set", time.Since(start).Seconds())
+}
+
+// clock is the guest's, in seconds.
+func (c *commander) clock() float64 {
+	c.t.Helper()
+
+	n, err := strconv.ParseFloat(c.do("clock"), 64)
+	require.NoError(c.t, err)
+
+	return n
 }
 
 // freezes has the guest suspend to idle, which its machine doesn't see: its vCPUs only wait.
@@ -226,29 +271,29 @@ func (c *commander) freezes(want string) {
 
 	t := c.t
 
-	require.Equal(t, "freeze mem disk [s2idle]", c.do("modes"))
 	require.Equal(t, "0", c.do("wakeup"))
 
-	for n, command := range []string{"freeze", "mem"} {
-		c.n++
-		c.send(command)
+	before, err := strconv.Atoi(c.do("slept"))
+	require.NoError(t, err)
 
-		start, used := time.Now(), cpuTime(t)
+	c.n++
+	c.send("freeze")
 
-		// What comes before it sleeps is only input, and blanks mean nothing.
-		c.ticks(time.Second, func() bool {
-			_, err := io.WriteString(c.keys, " ")
-			require.NoError(t, err)
+	start, used := time.Now(), cpuTime(t)
 
-			return strings.Contains(c.output(), "\n"+strconv.Itoa(c.n)+": ")
-		})
+	// What comes before it sleeps is only input, and blanks mean nothing.
+	c.ticks(time.Second, func() bool {
+		_, err := io.WriteString(c.keys, " ")
+		require.NoError(t, err)
 
-		require.Contains(t, c.result(command), "0 "+want)
-		t.Logf("awake after %v, of which the machine used %v", time.Since(start), cpuTime(t)-used)
-		require.Equal(t, strconv.Itoa(n+1), c.do("slept"))
-		require.Equal(t, vmm.Running, c.m.State())
-		require.ErrorIs(t, c.m.Wake(), vmm.ErrState)
-	}
+		return strings.Contains(c.output(), "\n"+strconv.Itoa(c.n)+": ")
+	})
+
+	require.Contains(t, c.result("freeze"), want)
+	t.Logf("awake after %v, of which the machine used %v", time.Since(start), cpuTime(t)-used)
+	require.Equal(t, strconv.Itoa(before+1), c.do("slept"))
+	require.Equal(t, vmm.Running, c.m.State())
+	require.ErrorIs(t, c.m.Wake(), vmm.ErrState)
 }
 
 // ticks does something now and then until it says that it is enough.

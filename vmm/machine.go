@@ -49,8 +49,10 @@ type Machine struct {
 
 	mu     sync.Mutex
 	ending bool
-	exit   Exit  // valid once ending
-	asleep *vcpu // that suspended the machine, and will wake it; nil if it isn't suspended
+	exit   Exit // valid once ending
+	asleep bool // it is suspended, or would be if it weren't paused
+	awake  int  // vCPUs that have yet to stop for that
+	woken  bool // meanwhile
 }
 
 // New makes a machine: it checks the configuration, acquires everything, attaches the

@@ -82,6 +82,9 @@ func (p platform) Stop(s patch.Section, r ExitReason) {
 	endSlot.In(s)(p.m, s, Exit{Reason: r, VCPU: -1})
 }
 
+// Suspend is for devices of ours.
+func (p platform) Suspend(s patch.Section) { suspendSlot.In(s)(p.m, s) }
+
 func (p platform) Wake(s patch.Section) { wakeSlot.In(s)(p.m, s) }
 
 // setLine drives a line into the in-kernel interrupt controllers of a machine.

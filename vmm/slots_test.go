@@ -51,7 +51,7 @@ func TestSlots(t *testing.T) {
 	}
 
 	want := []string{
-		"vmm.exit", "vmm.pio", "vmm.mmio", "vmm.irq", "vmm.end", "vmm.post", "vmm.call", "vmm.enter", "vmm.wake",
+		"vmm.exit", "vmm.pio", "vmm.mmio", "vmm.irq", "vmm.end", "vmm.post", "vmm.call", "vmm.enter", "vmm.suspend", "vmm.asleep", "vmm.wake",
 		"vmm/cpus.read", "vmm/cpus.write", "vmm/cpus.add", "vmm/cpus.remove",
 		"vmm/dimms.read", "vmm/dimms.write", "vmm/dimms.plug",
 		"vmm/uart.read", "vmm/uart.write", "vmm/uart.transmit", "vmm/uart.transmitted",

@@ -25,7 +25,8 @@ const (
 	Closed  // everything is given back
 
 	// Suspended is Running while the guest has turned itself off until something wakes
-	// it: Machine.Wake, a button, or an interrupt that the guest wants to be woken by.
+	// it: Machine.Wake, a button, or what the guest wants to be woken by: an interrupt on
+	// arm64, the clock's alarm on amd64.
 	Suspended
 )
 

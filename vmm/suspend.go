@@ -16,50 +16,122 @@ func (m *Machine) Wake() error {
 	return nil
 }
 
-// wake wakes the machine, if it is suspended.
-func (m *Machine) wake(s patch.Section) bool {
+// suspend has every vCPU stop, between two instructions, until the machine is woken. Then all
+// go on. It is called in a section.
+func (m *Machine) suspend(s patch.Section) {
 	m.mu.Lock()
-	c := m.asleep
+	defer m.mu.Unlock()
+
+	if m.awake > 0 || m.asleep {
+		return // another vCPU was faster
+	}
+
+	m.awake, m.woken = len(m.vcpus), false
+
+	// With mu held, so that each vCPU gets this before the order to wake up.
+	for _, c := range m.vcpus {
+		postSlot.In(s)(c, order{what: toSleep})
+	}
+}
+
+// lieDown has a vCPU sleep that was told to. It is called by the vCPU's thread, out of the
+// guest and with no access of the guest's pending.
+func (c *vcpu) lieDown() {
+	c.asleep, c.off, c.sleeper = true, true, nil
+
+	s := c.worker.Enter()
+	asleepSlot.In(s)(c.machine, s)
+	c.worker.Leave()
+}
+
+// rouser is a device that may want to wake the machine, and has no occasion to do so again.
+type rouser interface {
+	Rouses() bool
+}
+
+// oneAsleep counts one more vCPU that sleeps. With the last one, the machine does, unless
+// there is a reason to wake already.
+func (m *Machine) oneAsleep(s patch.Section) {
+	m.mu.Lock()
+	m.awake--
+	last, woken := m.awake == 0, m.woken
+
+	if last {
+		m.asleep = true
+		m.state.set(Suspended, Running)
+	}
 	m.mu.Unlock()
 
-	if c == nil {
+	if !last {
+		return
+	}
+
+	for _, d := range m.devices {
+		r, ok := d.(rouser)
+		woken = woken || ok && r.Rouses()
+	}
+
+	if woken {
+		wakeSlot.In(s)(m, s)
+	}
+}
+
+// wake wakes the machine, if it is suspended, or is about to be.
+func (m *Machine) wake(s patch.Section) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+
+	switch {
+	case m.ending:
+		return false
+	case m.awake > 0:
+		m.woken = true
+		return true
+	case !m.asleep:
 		return false
 	}
 
-	postSlot.In(s)(c, order{what: toWake})
+	m.asleep = false
+	m.state.set(Running, Suspended)
+
+	for _, c := range m.vcpus {
+		postSlot.In(s)(c, order{what: toWake})
+	}
 
 	return true
 }
 
 // fallAsleep is called by the vCPU's thread, in a section.
 func (c *vcpu) fallAsleep(e entry) { //nolint:unused // on arm64
-	c.sleeper = e
-
 	m := c.machine
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 
-	c.asleep, m.asleep = true, c
+	c.asleep, c.sleeper, m.asleep = true, &e, true
 	m.state.set(Suspended, Running)
 }
 
-// wakeUp has a vCPU that suspended the machine go on where it said. It is called by the
+// wakeUp has a vCPU that sleeps go on, where it said or where it was. It is called by the
 // vCPU's thread.
 func (c *vcpu) wakeUp() {
 	if !c.asleep {
 		return
 	}
 
-	e := c.sleeper
-	c.asleep, c.entry = false, &e
+	c.asleep, c.off = false, false
+
+	if c.sleeper != nil {
+		c.entry = c.sleeper
+	}
 
 	m := c.machine
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 
-	m.asleep = nil
+	// It may have been an interrupt.
+	m.asleep = false
 	m.state.set(Running, Suspended)
 }
 
@@ -69,7 +141,7 @@ func (m *Machine) resumed() (State, bool) {
 	defer m.mu.Unlock()
 
 	next := Running
-	if m.asleep != nil {
+	if m.asleep {
 		next = Suspended
 	}
 

@@ -27,9 +27,9 @@ type vcpu struct {
 	// Of the thread alone.
 	parked  bool
 	ended   bool
-	off     bool // the guest has it turned off, by calls that we answer
-	asleep  bool // it has suspended the machine, and goes on at sleeper
-	sleeper entry
+	off     bool   // the guest has it turned off, by calls that we answer, or the machine sleeps
+	asleep  bool   // it sleeps with the machine, and goes on at sleeper
+	sleeper *entry // nil for where it was, on amd64
 	entry   *entry // where it goes on, with all its state reset
 }
 
@@ -48,7 +48,8 @@ const (
 	toPark                   // stay out of the guest
 	toRun                    // no longer parked
 	toStart                  // begin at the entry
-	toWake                   // go on, if it has suspended the machine
+	toSleep                  // stay out of the guest, for the guest has suspended the machine
+	toWake                   // go on, if it sleeps
 )
 
 // entry is where a vCPU begins after a reset, and what is in its first register.
@@ -219,6 +220,8 @@ func (c *vcpu) obey(o order) {
 		c.parked = false
 	case toStart:
 		c.entry, c.off = o.entry, false
+	case toSleep:
+		c.lieDown()
 	case toWake:
 		c.wakeUp()
 	}

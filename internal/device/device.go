@@ -76,7 +76,7 @@ type Platform interface {
 
 	// Wake wakes a guest that has suspended the machine; else it does nothing. It returns
 	// at once, in the caller's section: see IRQ. For what the guest expects to be woken
-	// by: a button.
+	// by: a button, an alarm.
 	Wake(s patch.Section)
 
 	// Log is the machine's logger. It is never nil.

@@ -24,8 +24,8 @@ type Button struct {
 // NewButton makes a power button. Most systems shut down when it is pressed.
 func NewButton() *Button { return &Button{prefix: "PWR", hid: "PNP0C0C"} }
 
-// NewSleepButton makes a sleep button. Systems that can suspend do when it is pressed. On
-// amd64 no button wakes Linux again: see package vmm.
+// NewSleepButton makes a sleep button. Systems that can suspend do when it is pressed. If they
+// have suspended the machine, rather than to idle, any button wakes it: see package vmm.
 func NewSleepButton() *Button { return &Button{prefix: "SLP", hid: "PNP0C0E"} }
 
 // Press presses the button and lets it go. It doesn't wait: what comes of it is the

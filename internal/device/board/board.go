@@ -1,6 +1,6 @@
 // Package board is the small fixed hardware of a PC that isn't worth a device of its
-// own: the registers of ACPI that power the machine off and reset it, the keyboard
-// controller's reset, and the diagnostics port.
+// own: the registers of ACPI that have the machine sleep, power it off and reset it, the
+// keyboard controller's reset, and the diagnostics port.
 //
 // It claims its ports always; a guest finds the registers through the FADT.
 package board
@@ -46,6 +46,10 @@ var resetCode = [...]byte{0xb0, ResetValue, 0xba, layout.PortReset & 0xff, layou
 func (b *Board) Attach(p device.Platform) error {
 	b.sleep.stop, b.sleep.log = p.Stop, p.Log()
 	b.reset.stop = p.Stop
+
+	if sleeper, ok := p.(Sleeper); ok {
+		b.sleep.suspend = sleeper.Suspend
+	}
 	b.keyboard.stop = p.Stop
 
 	if _, err := p.Memory().WriteAt(resetCode[:], layout.ResetVector); err != nil {
@@ -61,10 +65,19 @@ func (b *Board) Attach(p device.Platform) error {
 	)
 }
 
-// ACPI says what powers the machine off (§7.4.2.5 and §16.1: SLP_TYPa, SLP_TYPb, two
-// reserved). The rest stands in the FADT.
+// ACPI says what has the machine sleep and what powers it off (§7.4.2 and §16.1: SLP_TYPa,
+// SLP_TYPb, two reserved). The rest stands in the FADT.
 func (b *Board) ACPI() ([]aml.Term, error) {
-	return []aml.Term{aml.Name("_S5", aml.Package(aml.Integer(SleepTypeS5), aml.Zero, aml.Zero, aml.Zero))}, nil
+	state := func(name string, typ uint64) aml.Term {
+		return aml.Name(name, aml.Package(aml.Integer(typ), aml.Zero, aml.Zero, aml.Zero))
+	}
+
+	var list []aml.Term
+	if b.sleep.suspend != nil {
+		list = append(list, state("_S3", SleepTypeS3))
+	}
+
+	return append(list, state("_S5", SleepTypeS5)), nil
 }
 
 // ResetValue is what resets the machine when it is written to layout.PortReset.

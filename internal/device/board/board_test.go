@@ -69,19 +69,69 @@ func TestSleep_powerOff(t *testing.T) {
 	require.EqualValues(t, SleepTypeS5<<sleepTypeShift, g.In(portControl, 2), "SLP_EN is write-only")
 }
 
+func TestSleep_suspend(t *testing.T) {
+	const s3 = SleepTypeS3 << sleepTypeShift
+
+	g := attach(t)
+
+	g.Out(portControl, 1, s3)
+	require.Zero(t, g.p.Sleeps())
+	require.EqualValues(t, s3, g.In(portControl, 2), "it hasn't been woken")
+
+	// As ACPICA does it, with each access of a byte; and with both at once.
+	g.Out(portStatus, 1, wakeStatus)
+	g.Out(portControl, 1, s3|sleepEnable)
+	require.Equal(t, 1, g.p.Sleeps())
+	require.EqualValues(t, wakeStatus, g.In(portStatus, 1))
+	require.EqualValues(t, wakeStatus<<8|s3, g.In(portControl, 2))
+	g.Out(portStatus, 1, 0xff&^wakeStatus)
+	require.EqualValues(t, wakeStatus, g.In(portStatus, 1))
+	g.Out(portStatus, 1, wakeStatus)
+	require.Zero(t, g.In(portStatus, 1))
+
+	g.Out(portControl, 2, wakeStatus<<8|s3|sleepEnable)
+	require.Equal(t, 2, g.p.Sleeps())
+	require.EqualValues(t, wakeStatus, g.In(portStatus, 1), "cleared before it sleeps")
+	g.Out(portControl, 2, wakeStatus<<8)
+	require.Zero(t, g.In(portControl, 2))
+
+	require.Equal(t, device.ExitNone, g.p.Stopped())
+	require.Empty(t, g.log.String())
+}
+
 func TestSleep_otherTypes(t *testing.T) {
 	g := attach(t)
 
 	for range 3 {
 		for typ := range uint32(8) {
-			if typ != SleepTypeS5 {
+			if typ != SleepTypeS3 && typ != SleepTypeS5 {
 				g.Out(portControl, 1, typ<<sleepTypeShift|sleepEnable)
+				require.Zero(t, g.In(portStatus, 1))
 			}
 		}
 	}
 
 	require.Equal(t, device.ExitNone, g.p.Stopped())
-	require.Equal(t, 7, strings.Count(g.log.String(), "level=DEBUG"), "each once")
+	require.Zero(t, g.p.Sleeps())
+	require.Equal(t, 6, strings.Count(g.log.String(), "level=DEBUG"), "each once")
+}
+
+// A platform that can't sleep says so, and nothing comes of it.
+func TestSleep_never(t *testing.T) {
+	p := devicetest.NewPlatform(t)
+	b := New(nil)
+	require.NoError(t, b.Attach(struct{ device.Platform }{p}))
+
+	terms, err := b.ACPI()
+	require.NoError(t, err)
+	require.Len(t, terms, 1)
+
+	c := p.NewVCPU()
+	defer c.Close()
+
+	c.Out(portControl, 1, SleepTypeS3<<sleepTypeShift|sleepEnable)
+	require.Zero(t, p.Sleeps())
+	require.Zero(t, c.In(portStatus, 1))
 }
 
 func TestPMTimer(t *testing.T) {
@@ -163,6 +213,7 @@ func TestPost(t *testing.T) {
 }
 
 func FuzzBoard(f *testing.F) {
+	f.Add([]byte{0x80, 0x2c, 0x00, 0x01, 0x80, 0x80, 0x81, 0x80})
 	f.Add([]byte{0x85, 0x34, 0x82, 0x01, 0x90, 0x06, 0x91, 0xfe, 0x08, 0x00})
 
 	f.Fuzz(func(t *testing.T, ops []byte) {
@@ -180,7 +231,7 @@ func FuzzBoard(f *testing.F) {
 			}
 
 			require.Zero(t, g.In(portControl, 1)&^sleepTypeMask)
-			require.Zero(t, g.In(portStatus, 1))
+			require.Zero(t, g.In(portStatus, 1)&^wakeStatus)
 		}
 	})
 }

@@ -6,7 +6,8 @@
 // its periodic and its update-ended interrupt come on ISA line 8, which is up from the
 // first of them until the guest reads register C. The flags of register C are worked out
 // when somebody looks: a guest that enables no interrupt costs no timer, and one that
-// doesn't acknowledge costs none either. Two things differ from the chip, on purpose:
+// doesn't acknowledge costs none either. The alarm wakes a guest that has suspended the machine,
+// if its interrupt is enabled. Two things differ from the chip, on purpose:
 //
 //   - Periodic interrupts above 1024 Hz are merged, 8 periods of the shortest into one, so
 //     that no guest keeps the host busier than that. PF in register C goes by the rate that
@@ -50,6 +51,7 @@ type CMOS struct {
 	irq    device.IRQ
 	log    *slog.Logger
 	domain *patch.Domain
+	rouse  func(patch.Section) // wakes a guest that has suspended the machine
 
 	// changed wakes the goroutine: the next interrupt is another one. It holds one token,
 	// as looking once is enough for any number of changes.
@@ -86,7 +88,7 @@ func (c *CMOS) Attach(p device.Platform) error {
 		return err
 	}
 
-	c.irq, c.log, c.domain = irq, p.Log(), p.Domain()
+	c.irq, c.log, c.domain, c.rouse = irq, p.Log(), p.Domain(), p.Wake
 
 	return p.PIO("cmos", layout.PortCMOS, windowSize, device.Slots(c, read, write))
 }

@@ -195,14 +195,38 @@ func (c *CMOS) wake() {
 // tick raises the line if it is time, and says when to come again, or never. It runs in
 // a section of the timer's goroutine.
 func (c *CMOS) tick(s patch.Section) time.Duration {
+	next, alarm := c.look(s)
+	if alarm {
+		c.rouse(s)
+	}
+
+	return next
+}
+
+// look is tick's part with the lock. It says whether it is time for the guest to wake.
+func (c *CMOS) look(s patch.Section) (next time.Duration, alarm bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
 	c.clock.advance()
 	c.update(s)
 
-	return c.clock.next()
+	return c.clock.next(), c.clock.alarmed()
 }
+
+// Rouses says that the alarm has come and that the guest, which has enabled its interrupt,
+// hasn't looked: then it mustn't suspend the machine.
+func (c *CMOS) Rouses() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.clock.advance()
+
+	return c.clock.alarmed()
+}
+
+// alarmed says whether the alarm's interrupt is pending.
+func (c *clock) alarmed() bool { return c.flags&c.b&bAlarm != 0 }
 
 // alarmClock is the goroutine that raises the line while the guest does something else.
 type alarmClock struct {

@@ -324,6 +324,49 @@ func TestInterrupt_dueWhileItLooks(t *testing.T) {
 	require.True(t, p.Line(layout.IRQRTC).Level())
 }
 
+// An alarm whose interrupt is enabled wakes a guest that sleeps, and one that it hasn't looked
+// at doesn't let it sleep. Other interrupts do neither.
+func TestInterrupt_wakes(t *testing.T) {
+	g := attach(t, gib)
+	p := devicetest.NewPlatform(t)
+	g.rouse = p.Wake
+
+	second := func() {
+		g.pass(time.Second)
+		g.tick(patch.Section{})
+	}
+
+	g.alarmAt(0x12, 0x34, 0x58) // in 2 s
+	g.out(regB, bDefault|bUpdate)
+	second()
+	second()
+	require.True(t, g.line.Level())
+	require.False(t, g.Rouses())
+	require.Zero(t, p.Wakes())
+	require.EqualValues(t, cUpdate|cAlarm, g.flags(t)&^cPeriodic)
+
+	g.alarmAt(0x12, 0x35, 0x00) // in 2 s
+	g.out(regB, bDefault|bAlarm)
+	second()
+	require.False(t, g.Rouses())
+	require.Zero(t, p.Wakes())
+	second()
+	require.Equal(t, 1, p.Wakes())
+	require.True(t, g.Rouses())
+	g.out(regB, bDefault)
+	require.False(t, g.Rouses())
+	g.out(regB, bDefault|bAlarm)
+	require.True(t, g.Rouses())
+	g.flags(t)
+	require.False(t, g.Rouses())
+
+	// It comes due while nobody looks.
+	g.alarmAt(0x12, 0x35, 0x01)
+	g.pass(time.Second)
+	require.True(t, g.Rouses())
+	require.Equal(t, 1, p.Wakes())
+}
+
 // A repair of what time makes run reaches the goroutine too.
 func TestInterrupt_isPatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -87,6 +87,7 @@ type Platform struct {
 	lines   map[uint32]*Line
 	reason  device.ExitReason
 	wakes   int
+	sleeps  int
 	stopped chan struct{}
 
 	ged *ged.GED // from the first Event on
@@ -218,6 +219,22 @@ func (p *Platform) Wake(patch.Section) {
 	defer p.mu.Unlock()
 
 	p.wakes++
+}
+
+// Suspend counts.
+func (p *Platform) Suspend(patch.Section) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	p.sleeps++
+}
+
+// Sleeps is how often the machine was to sleep.
+func (p *Platform) Sleeps() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	return p.sleeps
 }
 
 // Wakes is how often the guest was to be woken.
