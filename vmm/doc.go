@@ -40,8 +40,8 @@
 // # What comes and goes
 //
 // A machine may begin with less than it can have: Config.MaxCPUs and MaxMemory say how much
-// that is, and AddCPU, RemoveCPU, AddMemory and RemoveMemory change it while the guest runs. Its operating
-// system is asked by ACPI, and its answer is theirs.
+// that is, and AddCPU, RemoveCPU, AddMemory and RemoveMemory change it while the guest runs. Its
+// operating system is asked by ACPI, and its answer is theirs.
 //
 // A guest may suspend the machine (suspend to RAM), which is then Suspended and uses no
 // processor; Wake, the power button, a button of package power, or what the guest has chosen
