@@ -2,7 +2,7 @@ package vmm
 
 import "github.com/vgraft/vgraft/patch"
 
-// Wake wakes a machine that its guest has suspended; soon it is Running. The error wraps
+// Wake wakes a machine that its guest has suspended: it is Running then. The error wraps
 // ErrState if it isn't suspended.
 func (m *Machine) Wake() error {
 	woken := false
@@ -12,6 +12,8 @@ func (m *Machine) Wake() error {
 	if !woken {
 		return m.wrongState("wake", m.state.get())
 	}
+
+	m.tellAsleep()
 
 	return nil
 }
@@ -42,11 +44,20 @@ func (c *vcpu) lieDown() {
 	s := c.worker.Enter()
 	asleepSlot.In(s)(c.machine, s)
 	c.worker.Leave()
+
+	c.machine.tellAsleep()
 }
 
-// rouser is a device that may want to wake the machine, and has no occasion to do so again.
-type rouser interface {
-	Rouses() bool
+// tellAsleep has State say what is so. States are for those outside, and set outside sections.
+func (m *Machine) tellAsleep() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+
+	if m.asleep {
+		m.state.set(Suspended, Running)
+	} else {
+		m.state.set(Running, Suspended)
+	}
 }
 
 // oneAsleep counts one more vCPU that sleeps. With the last one, the machine does, unless
@@ -56,22 +67,10 @@ func (m *Machine) oneAsleep(s patch.Section) {
 	m.awake--
 	last, woken := m.awake == 0, m.woken
 
-	if last {
-		m.asleep = true
-		m.state.set(Suspended, Running)
-	}
+	m.asleep = m.asleep || last
 	m.mu.Unlock()
 
-	if !last {
-		return
-	}
-
-	for _, d := range m.devices {
-		r, ok := d.(rouser)
-		woken = woken || ok && r.Rouses()
-	}
-
-	if woken {
+	if last && woken {
 		wakeSlot.In(s)(m, s)
 	}
 }
@@ -92,7 +91,6 @@ func (m *Machine) wake(s patch.Section) bool {
 	}
 
 	m.asleep = false
-	m.state.set(Running, Suspended)
 
 	for _, c := range m.vcpus {
 		postSlot.In(s)(c, order{what: toWake})

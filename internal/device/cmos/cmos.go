@@ -6,8 +6,8 @@
 // its periodic and its update-ended interrupt come on ISA line 8, which is up from the
 // first of them until the guest reads register C. The flags of register C are worked out
 // when somebody looks: a guest that enables no interrupt costs no timer, and one that
-// doesn't acknowledge costs none either. The alarm wakes a guest that has suspended the machine,
-// if its interrupt is enabled. Two things differ from the chip, on purpose:
+// doesn't acknowledge costs none either, but for an alarm. That wakes a guest that has suspended
+// the machine, once a second until it has looked, if its interrupt is enabled. Two things differ from the chip, on purpose:
 //
 //   - Periodic interrupts above 1024 Hz are merged, 8 periods of the shortest into one, so
 //     that no guest keeps the host busier than that. PF in register C goes by the rate that

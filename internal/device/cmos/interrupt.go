@@ -53,7 +53,10 @@ func (c *clock) advance() {
 // next is how long it takes until the line rises, if nobody touches the clock. It reckons
 // from the time that advance has seen: what has fallen due since then is still to come.
 func (c *clock) next() time.Duration {
-	if c.pending() {
+	switch {
+	case c.alarmed():
+		return rousing
+	case c.pending():
 		return never // it is up until the guest has read register C, however long that takes
 	}
 
@@ -181,8 +184,9 @@ func (c *CMOS) update(s patch.Section) {
 // wake makes the goroutine look again, since the next interrupt may be another one. It is
 // called with mu held.
 func (c *CMOS) wake() {
-	// Nothing is to come while the line is up, or for interrupts that are not enabled.
-	if c.up || c.clock.b&bInterrupts == 0 {
+	// Nothing is to come while the line is up, but for an alarm's sake, or for interrupts that
+	// are not enabled.
+	if c.up && !c.clock.alarmed() || c.clock.b&bInterrupts == 0 {
 		return
 	}
 
@@ -214,16 +218,9 @@ func (c *CMOS) look(s patch.Section) (next time.Duration, alarm bool) {
 	return c.clock.next(), c.clock.alarmed()
 }
 
-// Rouses says that the alarm has come and that the guest, which has enabled its interrupt,
-// hasn't looked: then it mustn't suspend the machine.
-func (c *CMOS) Rouses() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-
-	c.clock.advance()
-
-	return c.clock.alarmed()
-}
+// rousing is how long after an alarm that the guest hasn't looked at the next try is to wake it: it
+// may have suspended the machine after the first.
+const rousing = time.Second
 
 // alarmed says whether the alarm's interrupt is pending.
 func (c *clock) alarmed() bool { return c.flags&c.b&bAlarm != 0 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -320,51 +321,88 @@ func TestInterrupt_dueWhileItLooks(t *testing.T) {
 	now, step = time.Date(2026, time.November, 22, 12, 35, 0, 0, time.UTC).Add(-2*time.Microsecond), time.Microsecond
 	require.Equal(t, shortest, g.tick(patch.Section{}))
 	require.False(t, p.Line(layout.IRQRTC).Level())
-	require.Equal(t, never, g.tick(patch.Section{}))
+	require.Equal(t, rousing, g.tick(patch.Section{}))
 	require.True(t, p.Line(layout.IRQRTC).Level())
 }
 
-// An alarm whose interrupt is enabled wakes a guest that sleeps, and one that it hasn't looked
-// at doesn't let it sleep. Other interrupts do neither.
+// An alarm whose interrupt is enabled wakes a guest that sleeps, again and again until it has
+// looked: it may fall asleep in between. Other interrupts don't.
 func TestInterrupt_wakes(t *testing.T) {
 	g := attach(t, gib)
 	p := devicetest.NewPlatform(t)
 	g.rouse = p.Wake
 
-	second := func() {
+	second := func() time.Duration {
 		g.pass(time.Second)
-		g.tick(patch.Section{})
+
+		return g.tick(patch.Section{})
 	}
 
 	g.alarmAt(0x12, 0x34, 0x58) // in 2 s
 	g.out(regB, bDefault|bUpdate)
 	second()
-	second()
+	require.EqualValues(t, never, second())
 	require.True(t, g.line.Level())
-	require.False(t, g.Rouses())
 	require.Zero(t, p.Wakes())
 	require.EqualValues(t, cUpdate|cAlarm, g.flags(t)&^cPeriodic)
 
 	g.alarmAt(0x12, 0x35, 0x00) // in 2 s
 	g.out(regB, bDefault|bAlarm)
 	second()
-	require.False(t, g.Rouses())
 	require.Zero(t, p.Wakes())
-	second()
+	require.Equal(t, rousing, second())
 	require.Equal(t, 1, p.Wakes())
-	require.True(t, g.Rouses())
-	g.out(regB, bDefault)
-	require.False(t, g.Rouses())
-	g.out(regB, bDefault|bAlarm)
-	require.True(t, g.Rouses())
-	g.flags(t)
-	require.False(t, g.Rouses())
+	require.Equal(t, rousing, second())
+	require.Equal(t, 2, p.Wakes())
 
-	// It comes due while nobody looks.
-	g.alarmAt(0x12, 0x35, 0x01)
-	g.pass(time.Second)
-	require.True(t, g.Rouses())
-	require.Equal(t, 1, p.Wakes())
+	g.out(regB, bDefault)
+	require.EqualValues(t, never, second())
+	require.Equal(t, 2, p.Wakes())
+
+	g.out(regB, bDefault|bAlarm)
+	second()
+	require.Equal(t, 3, p.Wakes())
+
+	g.flags(t)
+	second()
+	require.Equal(t, 3, p.Wakes())
+}
+
+func TestInterrupt_wakesByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := running(t, nil)
+
+		var wakes atomic.Int32
+
+		g.rouse = func(patch.Section) { wakes.Add(1) } // before the goroutine is told of the alarm
+
+		g.alarmAt(0xff, 0xff, 0x02)
+		g.out(regB, bDefault|bAlarm)
+		time.Sleep(1500 * time.Millisecond)
+		require.Zero(t, wakes.Load())
+		time.Sleep(3 * time.Second)
+
+		first := wakes.Load()
+		require.GreaterOrEqual(t, first, int32(3))
+		require.LessOrEqual(t, first, int32(5))
+
+		g.flags(t)
+		time.Sleep(10 * time.Second)
+		require.Equal(t, first, wakes.Load())
+
+		// It comes due while the guest looks at something else.
+		now := time.Now()
+		time.Sleep(now.Truncate(time.Minute).Add(62*time.Second - 200*time.Microsecond).Sub(now))
+
+		for range 100 {
+			g.in(regA)
+			time.Sleep(10 * time.Microsecond)
+		}
+
+		require.True(t, g.line.Level())
+		time.Sleep(2 * time.Second)
+		require.GreaterOrEqual(t, wakes.Load(), first+2)
+	})
 }
 
 // A repair of what time makes run reaches the goroutine too.
