@@ -138,11 +138,7 @@ func TestPSCI_garbage(t *testing.T) {
 			}
 
 			// Garbage as it is, some of it puts the machine to sleep, when the first is alone.
-			for range 100 {
-				if slept > 0 || name != "and sleeps" {
-					break
-				}
-
+			for begin := time.Now(); slept == 0 && name == "and sleeps" && time.Since(begin) < patience; {
 				on(dataAt)
 			}
 
