@@ -57,7 +57,7 @@ var (
 	ErrNoRoom    = gort.ErrNoRoom   // nothing is free near the program's text
 	ErrContent   = gort.ErrContent  // a word of the program holds something unexpected
 	ErrText      = gort.ErrText     // the system doesn't let the program's code be written
-	ErrMadeType  = gort.ErrMadeType // reflection has made a type already that the payload brings: values of the two would be of different types
+	ErrMadeType  = gort.ErrMadeType // reflection has made a type without a name that the payload brings: use a named one
 	ErrRuntime   = gort.ErrRuntime  // the Go runtime doesn't take it
 )
 

@@ -60,8 +60,8 @@ func (m *Machine) tellAsleep() {
 	}
 }
 
-// oneAsleep counts one more vCPU that sleeps. With the last one, the machine does, unless
-// there is a reason to wake already.
+// oneAsleep counts one more vCPU that sleeps. With the last one, the machine does, and wakes at
+// once if it was told to meanwhile.
 func (m *Machine) oneAsleep(s patch.Section) {
 	m.mu.Lock()
 	m.awake--
